@@ -1,0 +1,83 @@
+# What people type. `make` alone explains itself.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+HERE := $(VENV)/.place
+COMPANY ?= company
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	if $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; \
+	then command -v $$name; break; fi; done)
+
+# Nothing here calls home. The code says so too; this is for the tools.
+export DO_NOT_TRACK := 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+export GX_ANALYTICS_ENABLED := false
+export SCARF_ANALYTICS := false
+export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast check format lock clean FORCE
+
+help: ## what there is to make
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+run: $(VENV)/.run ## install what is missing, then run the platform on COMPANY=company (AS_OF=2026-06-30 for one day)
+	@$(BIN)/early-warning run --company "$(COMPANY)" $(if $(AS_OF),--as-of "$(AS_OF)")
+
+test: $(VENV)/.dev ## all tests
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.dev ## the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(VENV)/.dev ## style, types, direction of imports, SQL
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m early_warning.embedded $(BIN)/sqlfluff lint dbt_project
+
+format: $(VENV)/.dev ## mend style where a tool can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+lock: $(VENV)/.run ## resolve pyproject.toml into the two locks anew (UPGRADE=--upgrade for newer versions)
+	$(COMPILE) --group build pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+
+clean: ## delete the environment and the tools' caches, never the data in .early_warning/
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dbt_project/target dbt_project/logs
+	find dags plugins tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf plugins/*.egg-info
+
+# The environment: made once, brought up to date when a lock changes, made anew where the folder was moved.
+ifneq ($(shell cat $(HERE) 2>/dev/null),$(CURDIR))
+$(VENV)/.run: FORCE
+endif
+
+$(VENV)/.run: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found: install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Installing into $(VENV)/ (once, a minute or two)" >&2
+	@test "$$(cat $(HERE) 2>/dev/null)" = "$(CURDIR)" && $(BIN)/uv --version >/dev/null 2>&1 || { \
+		rm -rf $(VENV); \
+		sed -n '/^uv==/,/# via/p' requirements.lock > .uv.lock.txt; \
+		if "$(PYTHON)" -c 'import ensurepip' 2>/dev/null; then \
+			"$(PYTHON)" -m venv $(VENV) && $(BIN)/python -m pip install --quiet --require-hashes -r .uv.lock.txt; \
+		elif "$(PYTHON)" -m pip --version >/dev/null 2>&1; then \
+			"$(PYTHON)" -m venv --without-pip $(VENV) && "$(PYTHON)" -m pip --python $(BIN)/python install --quiet --require-hashes -r .uv.lock.txt; \
+		else echo "$(PYTHON) has neither venv nor pip: install them (Debian: apt install python3-venv)" >&2; false; \
+		fi; \
+	}; status=$$?; rm -f .uv.lock.txt; exit $$status
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@printf '%s' "$(CURDIR)" > $(HERE)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
