@@ -1,0 +1,1 @@
+"""Customer early-warning data platform: the rooms of docs/architecture.md."""

@@ -1,0 +1,1 @@
+"""PostgreSQL and a mail catcher for a machine that has neither."""

@@ -1,0 +1,324 @@
+"""What the adopter says: the company folder and the home, read once and checked all at once.
+
+Everything wrong is collected and raised together as one ConfigurationError, so that a person mends it in one go.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from early_warning.contract import DATA_SETS
+from early_warning.problems import ConfigurationError, Problem
+
+# The checkout: dags/, dbt_project/, expectations/ and company/ lie beside plugins/.
+PROJECT = Path(__file__).resolve().parents[2]
+
+ColumnType = Literal["text", "integer", "numeric", "date", "timestamp", "boolean"]
+Language = Literal["zh-CN", "zh-TW", "en"]
+DEPARTMENTS = ("sales", "service", "product", "finance", "analysis", "management", "internal_audit")
+ROLES = ("fallback_owner", "head", "operators")
+Model = TypeVar("Model", bound=BaseModel)
+_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def _known_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"unknown time zone {name!r}; use an IANA name such as Asia/Shanghai") from error
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Table(_Strict):
+    """One table that a source's mapping SELECTs may read: files below the source's path and the columns used of them."""
+
+    files: str
+    file_date: str | None = None
+    format: Literal["csv", "parquet", "xlsx"] = "csv"
+    encoding: str = "utf-8"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    sheet: str | None = None
+    columns: dict[str, ColumnType] = Field(min_length=1)
+
+
+class Delivery(_Strict):
+    """How one data set is delivered: whole states (snapshot) or new rows and new versions (append), and its limits."""
+
+    mode: Literal["snapshot", "append"]
+    freshness_days: int | None = Field(default=None, ge=0)
+    max_quarantine_share: float = Field(default=0.02, ge=0, le=1)
+
+
+class FileSource(_Strict):
+    """A source.yml of kind files."""
+
+    kind: Literal["files"]
+    path: str
+    time_zone: TimeZone | None = None
+    tables: dict[str, Table] = Field(min_length=1)
+    data_sets: dict[str, Delivery] = Field(min_length=1)
+
+
+class SimulationPlan(_Strict):
+    """The demo company's calendar and size; a real company has none."""
+
+    seed: int = 7
+    customers: int = Field(default=2000, ge=50)
+    starts_on: date = date(2023, 7, 1)
+    months: int = Field(default=36, ge=18)
+
+
+class _CompanyFile(_Strict):
+    name: str
+    time_zone: TimeZone
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    language: Language
+    schedule: str = "0 6 * * *"
+    simulation: SimulationPlan | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source folder: its name, its checked source.yml, its base path and the mapping SELECT of each data set."""
+
+    name: str
+    config: FileSource
+    path: Path
+    time_zone: ZoneInfo
+    mappings: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A line of recipients.csv. `department` is empty for operators and the fallback owner."""
+
+    role: str
+    department: str
+    name: str
+    email: str
+    language: str
+
+
+@dataclass(frozen=True)
+class Company:
+    """A checked company folder."""
+
+    folder: Path
+    name: str
+    time_zone: ZoneInfo
+    currency: str
+    language: str
+    schedule: str
+    simulation: SimulationPlan | None
+    sources: tuple[Source, ...]
+    recipients: tuple[Recipient, ...]
+
+    @property
+    def policy_folder(self) -> Path:
+        """Where the policy CSVs lie."""
+        return self.folder / "policy"
+
+
+def home() -> Path:
+    """Where this installation keeps its state: $EARLY_WARNING_HOME, or .early_warning/ in the current folder."""
+    return Path(os.environ.get("EARLY_WARNING_HOME") or ".early_warning").resolve()
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """When a company's day is judged: a cron expression in its time zone."""
+
+    schedule: str
+    time_zone: ZoneInfo
+
+
+def company_calendar(folder: Path) -> Calendar:
+    """The calendar of a company, read without checking anything else; cheap enough for a DAG file."""
+    content = yaml.safe_load((folder / "company.yml").read_text(encoding="utf-8"))
+    return Calendar(content.get("schedule", "0 6 * * *"), ZoneInfo(content["time_zone"]))
+
+
+def source_names(folder: Path) -> tuple[str, ...]:
+    """Names of a company's source folders, sorted; cheap enough for a DAG file."""
+    return tuple(sorted(path.parent.name for path in folder.glob("sources/*/source.yml")))
+
+
+def load_company(folder: Path) -> Company:
+    """Read and check a company folder (the policy CSVs are the policy room's).
+
+    Raises:
+        ConfigurationError: with everything that is wrong.
+    """
+    folder = folder.resolve()
+    problems: list[Problem] = []
+    company = _parse(_CompanyFile, folder / "company.yml", folder, problems)
+    zone = company.time_zone if company else "UTC"
+    sources = _load_sources(folder, zone, problems)
+    recipients = _load_recipients(folder / "recipients.csv", problems)
+    if problems or company is None:
+        raise ConfigurationError(problems)
+    return Company(
+        folder=folder,
+        name=company.name,
+        time_zone=ZoneInfo(company.time_zone),
+        currency=company.currency,
+        language=company.language,
+        schedule=company.schedule,
+        simulation=company.simulation,
+        sources=sources,
+        recipients=recipients,
+    )
+
+
+def _parse(model: type[Model], path: Path, folder: Path, problems: list[Problem]) -> Model | None:
+    """Read one YAML file into its model; what is wrong becomes problems that name file and key."""
+    file = str(path.relative_to(folder))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return model.model_validate(content)
+    except FileNotFoundError:
+        problems.append(Problem("the file is missing", "create it, see docs/architecture.md", file=file))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        problems.append(Problem(f"not readable as YAML: {error}", "mend the file", file=file))
+    except ValidationError as error:
+        for detail in error.errors():
+            key = ".".join(str(part) for part in detail["loc"]) or "the whole file"
+            problems.append(Problem(f"{key}: {detail['msg']}", "see docs/architecture.md", file=file))
+    return None
+
+
+def _load_sources(folder: Path, zone: str, problems: list[Problem]) -> tuple[Source, ...]:
+    sources = []
+    delivered_by: dict[str, str] = {}
+    for path in sorted(folder.glob("sources/*/source.yml")):
+        name, file = path.parent.name, str(path.relative_to(folder))
+        if not _NAME.fullmatch(name):
+            problems.append(
+                Problem(f"{name!r} is no usable source name", "use a-z, 0-9 and _ for the folder", file=file)
+            )
+        config = _parse(FileSource, path, folder, problems)
+        if config is None:
+            continue
+        mappings = {sql.stem: sql.read_text(encoding="utf-8") for sql in sorted(path.parent.glob("*.sql"))}
+        problems += _mapping_problems(name, file, config, mappings)
+        for data_set in config.data_sets:
+            if data_set in delivered_by:
+                problems.append(
+                    Problem(
+                        f"{data_set} is delivered by source {delivered_by[data_set]} too",
+                        "let one source deliver a data set",
+                        file=file,
+                    )
+                )
+            delivered_by[data_set] = name
+        base, path_problem = _resolve(config.path, folder, file)
+        problems += [path_problem] if path_problem else []
+        sources.append(Source(name, config, base, ZoneInfo(config.time_zone or zone), mappings))
+    if not any("sales.customers" in source.config.data_sets for source in sources):
+        problems.append(
+            Problem(
+                "no source delivers sales.customers",
+                "add it to a sources/<source>/source.yml: every other data set refers to it",
+                file="sources/",
+            )
+        )
+    return tuple(sources)
+
+
+def _mapping_problems(source: str, file: str, config: FileSource, mappings: dict[str, str]) -> list[Problem]:
+    known = ", ".join(sorted(DATA_SETS))
+    problems = [
+        Problem(f"unknown data set {name}", f"use one of {known}", source=source, file=file)
+        for name in config.data_sets
+        if name not in DATA_SETS
+    ]
+    problems += [
+        Problem(f"{name} has no mapping", f"write {name}.sql beside source.yml", source=source, file=file)
+        for name in config.data_sets
+        if name in DATA_SETS and name not in mappings
+    ]
+    problems += [
+        Problem(f"{name}.sql is not listed", "list the data set under data_sets", source=source, file=file)
+        for name in mappings
+        if name not in config.data_sets
+    ]
+    return problems
+
+
+def _resolve(path: str, folder: Path, file: str) -> tuple[Path, Problem | None]:
+    """Fill in ${NAME} and ${NAME:-default} from the environment; a relative path starts at the company folder."""
+    missing: list[str] = []
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        found = os.environ.get(name) or (str(home()) if name == "EARLY_WARNING_HOME" else default)
+        if found is None:
+            missing.append(name)
+        return found or ""
+
+    filled = re.sub(r"\$\{(?P<name>\w+)(:-(?P<default>[^}]*))?\}", value, path)
+    problem = None
+    if missing:
+        problem = Problem(f"path: {missing[0]} is not set", f"export {missing[0]}", file=file)
+    return (folder / filled).resolve(), problem
+
+
+def _load_recipients(path: Path, problems: list[Problem]) -> tuple[Recipient, ...]:
+    columns = ("role", "department", "name", "email", "language")
+    file = path.name
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines)
+            header, rows = tuple(reader.fieldnames or ()), list(reader)
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        problems.append(Problem(f"not readable: {error}", "write it as UTF-8 CSV", file=file))
+        return ()
+    if header != columns:
+        problems.append(
+            Problem(f"columns are {', '.join(header)}", f"make them {', '.join(columns)}", file=file, row=1)
+        )
+        return ()
+    recipients = []
+    for number, row in enumerate(rows, start=2):
+        problems += _recipient_problems(row, file, number)
+        recipients.append(Recipient(**{name: (row[name] or "").strip() for name in columns}))
+    return tuple(recipients)
+
+
+def _recipient_problems(row: dict[str, Any], file: str, number: int) -> list[Problem]:
+    def wrong(column: str, remedy: str) -> Problem:
+        return Problem(f"{row[column]!r} is not valid", remedy, file=file, row=number, column=column)
+
+    problems = []
+    if row["role"] not in ROLES:
+        problems.append(wrong("role", f"use one of {', '.join(ROLES)}"))
+    if row["role"] == "head" and row["department"] not in DEPARTMENTS:
+        problems.append(wrong("department", f"use one of {', '.join(DEPARTMENTS)}"))
+    if not is_email(row["email"] or ""):
+        problems.append(wrong("email", "write one address such as name@example.com"))
+    if row["language"] not in ("zh-CN", "zh-TW", "en"):
+        problems.append(wrong("language", "use zh-CN, zh-TW or en"))
+    return problems
+
+
+def is_email(address: str) -> bool:
+    """Whether the text is one plain e-mail address that can stand in a header as it is."""
+    return bool(_EMAIL.fullmatch(address))
