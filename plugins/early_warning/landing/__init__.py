@@ -1,0 +1,330 @@
+"""The one writer of `landing.*`: batches, the versions in them, the rows and files that belong to them.
+
+A data set of a source lands in one transaction, so a crash leaves a whole batch or nothing. A batch is read by nobody
+until its gate accepts it: landed → accepted or rejected.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from early_warning.contract import DATA_SETS
+from early_warning.extract import STORED_UNUSABLE_ROWS, Delivered, Extract, ReadBefore, Unusable, open_reader
+from early_warning.problems import Problem
+from early_warning.settings import Source
+from early_warning.warehouse import Connection, Warehouse
+
+ORPHAN_REASON = "the customer_id is not in sales.customers"
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """What landing did with one data set. `batch_id` is None when there was nothing new to read.
+
+    `seconds` are those of reading and landing; what the source's data sets share is counted with the first.
+    """
+
+    data_set: str
+    batch_id: int | None
+    rows: int
+    quarantined: int
+    problems: tuple[Problem, ...]
+    seconds: float
+
+
+def land(
+    warehouse: Warehouse, run_id: int, source: Source, *, currency: str, extracted_at: datetime | None = None
+) -> list[BatchSummary]:
+    """Read what is new at a source for a run and land each data set as a batch of its own, in state landed.
+
+    What an earlier attempt of the same run landed for the source and no gate accepted is removed first, so it can be
+    repeated. A data set with nothing new lands no batch; its problems are stored all the same.
+
+    Args:
+        warehouse: where to land.
+        run_id: the run; its as_of_date says which files are meant.
+        source: the checked source folder.
+        currency: the company's; rows in another one are quarantined.
+        extracted_at: the moment of extraction, which no event may come after; default now, or the run's cut-off if
+            that lies ahead (a simulated day).
+    """
+    run = warehouse.rows("select as_of_date, as_of_at from ops.run where run_id = %s", run_id)[0]
+    _remove_unaccepted(warehouse, run_id, source.name)
+    summaries = []
+    with open_reader(
+        source,
+        as_of_date=run["as_of_date"],
+        currency=currency,
+        read_before=_read_before(warehouse, source.name),
+        extracted_at=extracted_at or max(datetime.now(UTC), run["as_of_at"]),
+    ) as reader:
+        started = time.monotonic()
+        for extract in reader.extracts():
+            batch_id = _land_one(warehouse, run_id, source.name, extract)
+            seconds = time.monotonic() - started
+            summaries.append(
+                BatchSummary(extract.data_set, batch_id, extract.rows, extract.quarantined, extract.problems, seconds)
+            )
+            started = time.monotonic()
+    return summaries
+
+
+def accept(warehouse: Warehouse, run_id: int, source: str | None = None) -> int:
+    """Make a run's landed batches readable, those of one source or of all; returns how many."""
+    return _set_state(warehouse, run_id, source, "accepted")
+
+
+def reject(warehouse: Warehouse, run_id: int, source: str | None = None) -> int:
+    """Turn away a run's landed batches: their rows are never read, their files count as unread; returns how many."""
+    return _set_state(warehouse, run_id, source, "rejected")
+
+
+def find_orphans(warehouse: Warehouse, run_id: int) -> int:
+    """Quarantine the rows of a run's batches whose customer is not in sales.customers.
+
+    To be called after all sources have landed, since another source may bring the customer; may be repeated. Current
+    are the customers of accepted batches and of this run's. The rows stay in landing: staging leaves them out for as
+    long as the customer is missing.
+
+    Returns:
+        The number of such rows; ops.batch.quarantined counts them by batch.
+    """
+    with warehouse.connect() as connection:
+        connection.execute(
+            "with removed as (delete from ops.quarantine where run_id = %s and reason = %s returning batch_id),"
+            " counted as (select batch_id, count(*) as rows from removed group by batch_id)"
+            " update ops.batch set quarantined = quarantined - counted.rows from counted"
+            " where batch.batch_id = counted.batch_id",
+            (run_id, ORPHAN_REASON),
+        )
+        customers = _current_customer_batches(connection, run_id)
+        found = 0
+        batches = connection.execute(
+            "select batch_id, source, data_set from ops.batch where run_id = %s and state in ('landed', 'accepted')"
+            " and data_set <> 'sales.customers' order by batch_id",
+            (run_id,),
+        ).fetchall()
+        for batch_id, source, data_set in batches:
+            if any(column.name == "customer_id" for column in DATA_SETS[data_set].columns):
+                found += _quarantine_orphans(connection, run_id, batch_id, source, data_set, customers)
+    return found
+
+
+def _read_before(warehouse: Warehouse, source: str) -> dict[str, ReadBefore]:
+    """Say by data set what the source's accepted batches have read."""
+    rows = warehouse.rows(
+        "select data_set, batch_id, table_name, file, file_date, size_bytes, modified_ns, sha256"
+        " from ops.delivery join ops.batch using (batch_id, source)"
+        " where source = %s and state = 'accepted' order by data_set, batch_id",
+        source,
+    )
+    before = {}
+    for data_set, of_data_set in groupby(rows, key=lambda row: str(row["data_set"])):
+        deliveries = list(of_data_set)
+        newest = deliveries[-1]["batch_id"]
+        before[data_set] = ReadBefore(
+            deliveries=tuple(map(_delivered, deliveries)),
+            newest=tuple(_delivered(row) for row in deliveries if row["batch_id"] == newest),
+        )
+    return before
+
+
+def _delivered(row: Mapping[str, Any]) -> Delivered:
+    return Delivered(
+        row["table_name"], row["file"], row["file_date"], row["size_bytes"], row["modified_ns"], row["sha256"]
+    )
+
+
+def _remove_unaccepted(warehouse: Warehouse, run_id: int, source: str) -> None:
+    with warehouse.connect() as connection:
+        batches = connection.execute(
+            "select batch_id, data_set from ops.batch where run_id = %s and source = %s and state <> 'accepted'",
+            (run_id, source),
+        ).fetchall()
+        for batch_id, data_set in batches:
+            landing_table = sql.Identifier("landing", DATA_SETS[data_set].table)
+            tables = (landing_table, *(sql.Identifier("ops", name) for name in ("quarantine", "problem", "delivery")))
+            columns = ("_batch_id", "batch_id", "batch_id", "batch_id")
+            for table, column in zip(tables, columns, strict=True):
+                connection.execute(
+                    sql.SQL("delete from {} where {} = %s").format(table, sql.Identifier(column)), (batch_id,)
+                )
+            connection.execute("delete from ops.batch where batch_id = %s", (batch_id,))
+        connection.execute(
+            "delete from ops.problem where run_id = %s and source = %s and batch_id is null", (run_id, source)
+        )
+
+
+def _land_one(warehouse: Warehouse, run_id: int, source: str, extract: Extract) -> int | None:
+    batch_id = None
+    with warehouse.connect() as connection:
+        if extract.deliveries:
+            batch_id = _open_batch(connection, run_id, source, extract)
+            _copy_rows(connection, batch_id, extract)
+            _store_deliveries(connection, batch_id, source, extract.deliveries)
+            _store_unusable(connection, run_id, batch_id, source, extract)
+            connection.execute(
+                "update ops.batch set state = 'landed', landed_at = clock_timestamp() where batch_id = %s", (batch_id,)
+            )
+        _store_problems(connection, run_id, batch_id, source, extract)
+    return batch_id
+
+
+def _open_batch(connection: Connection, run_id: int, source: str, extract: Extract) -> int:
+    row = connection.execute(
+        "insert into ops.batch (run_id, source, data_set, mode, state, rows, quarantined, previous_rows,"
+        " newest_file_date) values (%s, %s, %s, %s, 'landing', %s, %s, (select rows from ops.batch"
+        " where data_set = %s and state = 'accepted' order by batch_id desc limit 1), %s) returning batch_id",
+        (
+            run_id,
+            source,
+            extract.data_set,
+            extract.mode,
+            extract.rows,
+            extract.quarantined,
+            extract.data_set,
+            extract.newest_file_date,
+        ),
+    ).fetchone()
+    if row is None:
+        raise AssertionError("insert … returning gave no row")
+    return int(row[0])
+
+
+def _copy_rows(connection: Connection, batch_id: int, extract: Extract) -> None:
+    """Stream the usable rows into the landing table.
+
+    Raises:
+        RuntimeError: fewer or more rows arrived than the reader announced.
+    """
+    data_set = DATA_SETS[extract.data_set]
+    columns = (*(column.name for column in data_set.columns), "_batch_id", "_source_file", "_source_row")
+    statement = sql.SQL("copy {} ({}) from stdin (format csv)").format(
+        sql.Identifier("landing", data_set.table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with connection.cursor() as cursor:
+        with cursor.copy(statement) as copy:
+            for piece in extract.usable.copy_csv(batch_id):
+                copy.write(piece)
+        if cursor.rowcount != extract.rows:
+            raise RuntimeError(f"{extract.data_set}: {cursor.rowcount} of {extract.rows} rows landed")
+
+
+def _store_deliveries(connection: Connection, batch_id: int, source: str, deliveries: Iterable[Delivered]) -> None:
+    with connection.cursor() as cursor, cursor.copy("copy ops.delivery from stdin") as copy:
+        for item in deliveries:
+            copy.write_row(
+                (
+                    batch_id,
+                    source,
+                    item.table,
+                    item.file,
+                    item.file_date,
+                    item.size_bytes,
+                    item.modified_ns,
+                    item.sha256,
+                )
+            )
+
+
+def _store_unusable(connection: Connection, run_id: int, batch_id: int, source: str, extract: Extract) -> None:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "copy ops.quarantine (batch_id, run_id, source, data_set, source_file, source_row, column_name, reason,"
+            " remedy, row_data) from stdin"
+        ) as copy,
+    ):
+        for row in extract.unusable:
+            copy.write_row((batch_id, run_id, source, extract.data_set, *_without_nul(row)))
+
+
+def _without_nul(row: Unusable) -> Iterator[Any]:
+    """Fields of a quarantined row; PostgreSQL's text holds no NUL, so it becomes U+FFFD."""
+    for value in (row.source_file, row.source_row, row.column, row.reason, row.remedy, row.row_data):
+        yield value.replace("\0", "\ufffd").replace("\\u0000", "\\ufffd") if isinstance(value, str) else value
+
+
+def _store_problems(connection: Connection, run_id: int, batch_id: int | None, source: str, extract: Extract) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into ops.problem (run_id, batch_id, source, data_set, file, row, column_name, is_critical, message,"
+            " remedy) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    run_id,
+                    batch_id,
+                    problem.source or source,
+                    problem.data_set or extract.data_set,
+                    problem.file,
+                    problem.row,
+                    problem.column,
+                    problem.is_critical,
+                    problem.message.replace("\0", "\ufffd"),
+                    problem.remedy,
+                )
+                for problem in extract.problems
+            ],
+        )
+
+
+def _set_state(warehouse: Warehouse, run_id: int, source: str | None, state: str) -> int:
+    return warehouse.execute(
+        "update ops.batch set state = %s where run_id = %s and state = 'landed' and source = coalesce(%s, source)",
+        state,
+        run_id,
+        source,
+    )
+
+
+def _current_customer_batches(connection: Connection, run_id: int) -> list[int]:
+    """Name the batches that hold the current customers: a snapshot's newest, of an append data set all."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        batches = cursor.execute(
+            "select batch_id, mode from ops.batch where data_set = 'sales.customers'"
+            " and (state = 'accepted' or (state = 'landed' and run_id = %s)) order by batch_id desc",
+            (run_id,),
+        ).fetchall()
+    newest = batches[:1]
+    return [row["batch_id"] for row in (newest if newest and newest[0]["mode"] == "snapshot" else batches)]
+
+
+def _quarantine_orphans(
+    connection: Connection, run_id: int, batch_id: int, source: str, data_set: str, customer_batches: list[int]
+) -> int:
+    orphans = sql.SQL(
+        "from landing.{table} as landed where landed._batch_id = %(batch_id)s and not exists (select from"
+        " landing.sales_customers as customers where customers.customer_id = landed.customer_id"
+        " and customers._batch_id = any(%(customer_batches)s))"
+    ).format(table=sql.Identifier(DATA_SETS[data_set].table))
+    parameters = {
+        "batch_id": batch_id,
+        "customer_batches": customer_batches,
+        "run_id": run_id,
+        "source": source,
+        "data_set": data_set,
+        "reason": ORPHAN_REASON,
+        "remedy": "deliver the customer, or correct the customer_id; the row counts as soon as the customer is there",
+    }
+    row = connection.execute(sql.SQL("select count(*) {orphans}").format(orphans=orphans), parameters).fetchone()
+    count = int(row[0]) if row else 0
+    if count:
+        connection.execute(
+            sql.SQL(
+                "insert into ops.quarantine (batch_id, run_id, source, data_set, source_file, source_row, column_name,"
+                " reason, remedy, row_data) select %(batch_id)s, %(run_id)s, %(source)s, %(data_set)s,"
+                " landed._source_file, landed._source_row, 'customer_id', %(reason)s, %(remedy)s, to_jsonb(landed)"
+                " {orphans} order by landed._source_file, landed._source_row limit {limit}"
+            ).format(orphans=orphans, limit=sql.Literal(STORED_UNUSABLE_ROWS)),
+            parameters,
+        )
+        connection.execute("update ops.batch set quarantined = quarantined + %s where batch_id = %s", (count, batch_id))
+    return count
