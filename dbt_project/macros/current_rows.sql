@@ -1,0 +1,11 @@
+{#-
+  The newest version of each record among the batches this run reads, of customers that exist.
+  `key`: the record's key without customer_id.
+-#}
+{%- macro current_rows(table, key) -%}
+select distinct on ({{ table }}.customer_id, {{ table }}.{{ key }}) {{ table }}.*
+from {{ source('landing', table) }} as {{ table }}
+inner join {{ ref('stg_ops__batches') }} as batches on {{ table }}._batch_id = batches.batch_id
+inner join {{ ref('stg_sales__customers') }} as customers on {{ table }}.customer_id = customers.customer_id
+order by {{ table }}.customer_id, {{ table }}.{{ key }}, {{ table }}._batch_id desc
+{%- endmacro -%}

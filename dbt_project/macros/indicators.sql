@@ -1,0 +1,42 @@
+{#- The names of all ind_ models, given by the transform room from the files it finds, so that nobody lists them. -#}
+{%- macro indicator_codes() -%}
+{{ return(env_var('EARLY_WARNING_INDICATORS', 'order_frequency,order_amount').split(',')) }}
+{%- endmacro -%}
+
+{#- One row with the run's parameters of an indicator: <name> for serious, watch_<name> for watch. -#}
+{%- macro indicator_parameters(code, names) -%}
+select
+    {%- for name in names %}
+    max(parameters.serious) filter (where parameters.parameter = '{{ name }}') as {{ name }},
+    max(coalesce(parameters.watch, parameters.serious)) filter (where parameters.parameter = '{{ name }}')
+        as watch_{{ name }}{{ "," if not loop.last }}
+    {%- endfor %}
+from {{ source('policy', 'indicator_parameters') }} as parameters
+inner join {{ ref('stg_ops__run') }} as run on parameters.policy_hash = run.policy_hash
+where parameters.indicator_code = '{{ code }}'
+{%- endmacro -%}
+
+{#- Whether the company delivers a data set at all. -#}
+{%- macro is_delivered(data_set) -%}
+exists (select from {{ ref('stg_ops__batches') }} where data_set = '{{ data_set }}')
+{%- endmacro -%}
+
+{#- Least-squares slope of the last six closed months; months without a cell are zero and add nothing. 17.5 = Σ(x − x̄)². -#}
+{%- macro six_month_slope(figure) -%}
+coalesce(sum((3.5 - months.months_ago) * {{ figure }}) filter (where months.months_ago between 1 and 6), 0) / 17.5
+{%- endmacro -%}
+
+{#- Slope a month relative to the baseline, in words; `bad` is the direction that worsens. -#}
+{%- macro trend(slope, baseline, bad) -%}
+case
+    when {{ slope }} is null or {{ baseline }} is null or {{ baseline }} = 0 then null
+    when abs({{ slope }} / {{ baseline }}) <= 0.05 then 'flat'
+    when {{ slope }} {{ '<' if bad == 'low' else '>' }} 0 then 'worsening'
+    else 'improving'
+end
+{%- endmacro -%}
+
+{#- First day of the month that lies so many months before the month of the cut-off. -#}
+{%- macro month_start(months_ago) -%}
+(run.open_month - make_interval(months => ({{ months_ago }})::integer))::date
+{%- endmacro -%}

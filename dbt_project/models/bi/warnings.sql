@@ -1,0 +1,50 @@
+-- Published day × customer holding a level.
+with published as (select * from {{ source('ops', 'publication') }}),
+
+runs as (select * from {{ source('ops', 'run') }}),
+
+company as (select * from {{ source('ops', 'company') }}),
+
+levels as (select * from {{ ref('fct_customer_levels') }} where warning_level is not null),
+
+customers as (select * from {{ ref('dim_customers') }}),
+
+sentences as (select * from {{ ref('rpt_indicator_sentences') }})
+
+select
+    levels.customer_id,
+    levels.as_of_date,
+    levels.run_id,
+    levels.customer_name,
+    customers.segment,
+    customers.industry,
+    customers.region,
+    levels.owner_name,
+    levels.owner_email,
+    levels.warning_level,
+    levels.raw_level,
+    levels.change,
+    levels.level_since,
+    levels.peak_level,
+    null::text as case_id,
+    levels.rule_codes,
+    levels.indicator_codes,
+    (
+        select string_agg(sentences.name || ': ' || sentences.sentence, '; ' order by sentences.indicator_code)
+        from sentences
+        where
+            sentences.customer_id = levels.customer_id
+            and sentences.run_id = levels.run_id
+            and sentences.indicator_code = any(levels.indicator_codes)
+            and sentences.language = company.language
+    ) as reason,
+    levels.money_at_risk_amount,
+    null::timestamptz as deadline_at,
+    false as is_muted,
+    false as is_held_back,
+    runs.policy_hash
+from levels
+inner join published on levels.run_id = published.run_id
+inner join runs on levels.run_id = runs.run_id
+inner join customers on levels.customer_id = customers.customer_id and levels.run_id = customers.run_id
+cross join company

@@ -1,0 +1,47 @@
+-- 欠款时间: days since the oldest unpaid part fell due, once more than the least amount is overdue.
+with customers as (select * from {{ ref('int_customers') }} where is_judged),
+
+parameters as ({{ indicator_parameters('overdue_days', ['days', 'least_amount']) }}),
+
+measured as (
+    select
+        customers.customer_id,
+        customers.overdue_amount,
+        case
+            when customers.overdue_amount > parameters.least_amount then customers.oldest_overdue_days
+            else 0
+        end as overdue_days,
+        {{ is_delivered('finance.invoices') }} and {{ is_delivered('finance.payments') }} as is_known,
+        parameters.days as serious_threshold,
+        parameters.watch_days as watch_threshold
+    from customers
+    cross join parameters
+),
+
+decided as (
+    select
+        measured.*,
+        case
+            when not is_known then 'unknown'
+            when overdue_days > serious_threshold then 'serious'
+            when overdue_days > watch_threshold then 'watch'
+            else 'clear'
+        end as state
+    from measured
+)
+
+select
+    customer_id,
+    state,
+    case when not is_known then 'no_data' end as unknown_reason,
+    case when is_known then overdue_days::numeric end as value,
+    null::numeric as baseline,
+    case when state = 'watch' then watch_threshold else serious_threshold end as threshold,
+    null::text as trend,
+    null::date as window_start,
+    null::date as window_end,
+    case
+        when is_known then jsonb_build_object('overdue_days', overdue_days, 'overdue_amount', overdue_amount)
+        else '{}'::jsonb
+    end as measures
+from decided

@@ -1,0 +1,75 @@
+-- 欠款比例: the overdue amount against a usual month's orders.
+with customers as (select * from {{ ref('int_customers') }} where is_judged),
+
+months as (select * from {{ ref('int_customer_months') }}),
+
+parameters as ({{ indicator_parameters('overdue_ratio', ['ratio', 'baseline_months', 'min_baseline_months']) }}),
+
+summed as (
+    select
+        customers.customer_id,
+        customers.overdue_amount,
+        customers.first_order_months_ago,
+        coalesce(sum(months.order_amount), 0) as amount
+    from customers
+    cross join parameters
+    left join months
+        on customers.customer_id = months.customer_id
+        and months.months_ago >= 1
+        and (parameters.baseline_months = 0 or months.months_ago <= parameters.baseline_months)
+    group by customers.customer_id, customers.overdue_amount, customers.first_order_months_ago
+),
+
+compared as (
+    select
+        summed.*,
+        parameters.ratio as serious_threshold,
+        parameters.watch_ratio as watch_threshold,
+        case
+            when summed.first_order_months_ago >= parameters.min_baseline_months
+                then summed.amount / least(
+                    summed.first_order_months_ago,
+                    coalesce(nullif(parameters.baseline_months, 0), summed.first_order_months_ago)
+                )
+        end as baseline
+    from summed
+    cross join parameters
+),
+
+valued as (
+    select
+        compared.*,
+        case
+            when not ({{ is_delivered('finance.invoices') }} and {{ is_delivered('finance.payments') }} and {{ is_delivered('sales.orders') }}) then 'no_data'
+            when first_order_months_ago is null then 'no_base'
+            when baseline is null then 'short_history'
+            when baseline = 0 and overdue_amount > 0 then 'no_base'
+        end as unknown_reason,
+        case when overdue_amount = 0 then 0 else round(overdue_amount / nullif(baseline, 0), 6) end as ratio
+    from compared
+),
+
+decided as (
+    select
+        valued.*,
+        case
+            when unknown_reason is not null then 'unknown'
+            when ratio > serious_threshold then 'serious'
+            when ratio > watch_threshold then 'watch'
+            else 'clear'
+        end as state
+    from valued
+)
+
+select
+    customer_id,
+    state,
+    unknown_reason,
+    case when unknown_reason is null then ratio end as value,
+    round(baseline, 6) as baseline,
+    case when state = 'watch' then watch_threshold else serious_threshold end as threshold,
+    null::text as trend,
+    null::date as window_start,
+    null::date as window_end,
+    jsonb_build_object('overdue_amount', overdue_amount) as measures
+from decided

@@ -1,0 +1,49 @@
+-- 未购天数: silence against a fixed limit and against the customer's own rhythm; both must be exceeded.
+with customers as (select * from {{ ref('int_customers') }} where state = 'active'),
+
+parameters as ({{ indicator_parameters('days_since_last_order', ['days', 'gap_multiple', 'min_order_days']) }}),
+
+compared as (
+    select
+        customers.customer_id,
+        customers.order_days >= parameters.min_order_days as is_known,
+        customers.silence_days,
+        customers.usual_gap_days,
+        greatest(parameters.days, round(parameters.gap_multiple * customers.usual_gap_days, 6)) as serious_threshold,
+        greatest(parameters.watch_days, round(parameters.watch_gap_multiple * customers.usual_gap_days, 6))
+            as watch_threshold
+    from customers
+    cross join parameters
+),
+
+decided as (
+    select
+        compared.*,
+        case
+            when not is_known then 'unknown'
+            when silence_days > serious_threshold then 'serious'
+            when silence_days > watch_threshold then 'watch'
+            else 'clear'
+        end as state
+    from compared
+)
+
+select
+    customer_id,
+    state,
+    case when not is_known then 'short_history' end as unknown_reason,
+    silence_days::numeric as value,
+    round(usual_gap_days, 6) as baseline,
+    case when state = 'watch' then watch_threshold else serious_threshold end as threshold,
+    null::text as trend,
+    null::date as window_start,
+    null::date as window_end,
+    case
+        when is_known then jsonb_build_object(
+            'silence_days', silence_days,
+            'usual_gap_days', round(usual_gap_days, 6),
+            'silence_ratio', round(silence_days / nullif(usual_gap_days, 0), 6)
+        )
+        else '{}'::jsonb
+    end as measures
+from decided

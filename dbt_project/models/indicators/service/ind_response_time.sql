@@ -1,0 +1,75 @@
+-- 服务响应时间: age at first response ÷ the standard of the priority, mean over the window's tickets; the unanswered age on.
+with run as (select * from {{ ref('stg_ops__run') }}),
+
+customers as (select * from {{ ref('int_customers') }} where state = 'active'),
+
+tickets as (select * from {{ ref('stg_service__tickets') }}),
+
+standards as (
+    select
+        standards.priority,
+        standards.hours
+    from {{ source('policy', 'response_standards') }} as standards
+    inner join run on standards.policy_hash = run.policy_hash
+),
+
+parameters as ({{ indicator_parameters('response_time', ['ratio', 'window_days']) }}),
+
+ages as (
+    select
+        tickets.customer_id,
+        extract(epoch from coalesce(tickets.first_responded_at, run.as_of_at) - tickets.opened_at)
+        / 3600 / coalesce(standards.hours, normal.hours) as ratio
+    from tickets
+    cross join run
+    inner join parameters on tickets.opened_on > run.as_of_date - parameters.window_days::integer
+    inner join standards as normal on normal.priority = 'normal'
+    left join standards on tickets.priority = standards.priority
+),
+
+measured as (
+    select
+        customers.customer_id,
+        round(avg(ages.ratio), 6) as ratio
+    from customers
+    left join ages on customers.customer_id = ages.customer_id
+    group by customers.customer_id
+),
+
+judged as (
+    select
+        measured.*,
+        parameters.*,
+        case
+            when not {{ is_delivered('service.tickets') }} then 'no_data'
+            when measured.ratio is null then 'no_base'
+        end as unknown_reason
+    from measured
+    cross join (select ratio as serious_threshold, watch_ratio as watch_threshold, window_days from parameters) as parameters
+),
+
+decided as (
+    select
+        judged.*,
+        case
+            when unknown_reason is not null then 'unknown'
+            when ratio > serious_threshold then 'serious'
+            when ratio > watch_threshold then 'watch'
+            else 'clear'
+        end as state
+    from judged
+)
+
+select
+    decided.customer_id,
+    decided.state,
+    decided.unknown_reason,
+    decided.ratio as value,
+    1::numeric as baseline,
+    case when decided.state = 'watch' then decided.watch_threshold else decided.serious_threshold end as threshold,
+    null::text as trend,
+    run.as_of_date - decided.window_days::integer + 1 as window_start,
+    run.as_of_date as window_end,
+    '{}'::jsonb as measures
+from decided
+cross join run

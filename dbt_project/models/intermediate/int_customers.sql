@@ -1,0 +1,69 @@
+-- Grain: customer that is there at the as-of date. Its state, and the figures several indicators share.
+with run as (select * from {{ ref('stg_ops__run') }}),
+
+customers as (select * from {{ ref('stg_sales__customers') }}),
+
+ordered as (select * from {{ ref('int_customers_ordered') }}),
+
+arrears as (select * from {{ ref('int_customer_arrears') }}),
+
+invoices as (select distinct customer_id from {{ ref('stg_finance__invoices') }}),
+
+revenue as (
+    select
+        orders.customer_id,
+        sum(orders.amount) as revenue_12m_amount
+    from {{ ref('stg_sales__orders') }} as orders
+    inner join run on orders.ordered_on > run.as_of_date - 365
+    where not orders.is_cancelled
+    group by orders.customer_id
+),
+
+joined as (
+    select
+        customers.customer_id,
+        customers.customer_name,
+        customers.segment,
+        customers.industry,
+        customers.region,
+        customers.size,
+        customers.customer_since,
+        customers.owner_name,
+        customers.owner_email,
+        customers.merged_into_id,
+        case
+            when ordered.customer_id is null then 'prospect'
+            when ordered.silence_days <= greatest(
+                run.inactive_days, round(run.inactive_gap_multiple * ordered.usual_gap_days, 6)
+            ) then 'active'
+            else 'lapsed'
+        end as state,
+        ordered.first_ordered_on,
+        ordered.last_ordered_on,
+        ordered.first_order_months_ago,
+        coalesce(ordered.order_days, 0) as order_days,
+        ordered.silence_days,
+        ordered.usual_gap_days,
+        case when {{ is_delivered('sales.orders') }} then coalesce(revenue.revenue_12m_amount, 0) end as revenue_12m_amount,
+        case
+            when {{ is_delivered('finance.invoices') }} and {{ is_delivered('finance.payments') }}
+                then coalesce(arrears.open_balance_amount, 0)
+        end as open_balance_amount,
+        coalesce(arrears.overdue_amount, 0) as overdue_amount,
+        coalesce(arrears.oldest_overdue_days, 0) as oldest_overdue_days
+    from customers
+    cross join run
+    left join ordered on customers.customer_id = ordered.customer_id
+    left join arrears on customers.customer_id = arrears.customer_id
+    left join revenue on customers.customer_id = revenue.customer_id
+    left join invoices on customers.customer_id = invoices.customer_id
+    where
+        coalesce(customers.customer_since <= run.as_of_date, true)
+        or ordered.customer_id is not null
+        or invoices.customer_id is not null
+)
+
+select
+    joined.*,
+    joined.state = 'active' or coalesce(joined.open_balance_amount > 0, false) as is_judged
+from joined

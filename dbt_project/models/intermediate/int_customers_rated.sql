@@ -1,0 +1,48 @@
+-- Grain: judged customer. The raw level of this run: the gravest rule that fired, all rules kept.
+with customers as (select * from {{ ref('int_customers') }} where is_judged),
+
+fired as (select * from {{ ref('int_rules_fired') }}),
+
+breached as (select * from {{ ref('int_indicators_breached') }}),
+
+baselines as (
+    select
+        customer_id,
+        baseline as baseline_monthly_amount
+    from {{ ref('ind_order_amount') }}
+),
+
+rules as (
+    select
+        customer_id,
+        min(warning_level) as raw_level,
+        array_agg(rule_code order by warning_level, rule_code) as rule_codes
+    from fired
+    group by customer_id
+),
+
+sources as (
+    select
+        fired.customer_id,
+        array_agg(distinct source.code order by source.code) filter (where fired.warning_level = rules.raw_level)
+            as source_codes,
+        array_agg(distinct source.code order by source.code)
+            filter (where fired.warning_level = rules.raw_level or breached.customer_id is not null) as indicator_codes
+    from fired
+    inner join rules on fired.customer_id = rules.customer_id
+    cross join lateral unnest(fired.source_codes) as source (code)
+    left join breached on fired.customer_id = breached.customer_id and source.code = breached.indicator_code
+    group by fired.customer_id
+)
+
+select
+    customers.customer_id,
+    rules.raw_level,
+    coalesce(rules.rule_codes, '{}'::text[]) as rule_codes,
+    coalesce(sources.source_codes, '{}'::text[]) as source_codes,
+    coalesce(sources.indicator_codes, '{}'::text[]) as indicator_codes,
+    round(3 * coalesce(baselines.baseline_monthly_amount, 0) + coalesce(customers.open_balance_amount, 0), 2) as money_at_risk_amount
+from customers
+left join rules on customers.customer_id = rules.customer_id
+left join sources on customers.customer_id = sources.customer_id
+left join baselines on customers.customer_id = baselines.customer_id

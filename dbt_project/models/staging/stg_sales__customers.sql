@@ -1,0 +1,26 @@
+-- One row a customer the sources know, with the newest attributes. Personal columns stop here.
+with batches as (select * from {{ ref('stg_ops__batches') }}),
+
+customers as (select * from {{ source('landing', 'sales_customers') }}),
+
+versions as (
+    select
+        customers.*,
+        min(customers.customer_since) over (partition by customers.customer_id) as first_customer_since
+    from customers
+    inner join batches on customers._batch_id = batches.batch_id
+)
+
+select distinct on (customer_id)
+    customer_id,
+    name as customer_name,
+    segment,
+    industry,
+    region,
+    size,
+    first_customer_since as customer_since,
+    owner_name,
+    owner_email,
+    merged_into_id
+from versions
+order by customer_id, _batch_id desc

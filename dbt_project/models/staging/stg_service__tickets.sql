@@ -1,0 +1,15 @@
+-- Tickets opened before the cut-off, as known then.
+with run as (select * from {{ ref('stg_ops__run') }}),
+
+tickets as ({{ current_rows('service_tickets', 'ticket_id') }})
+
+select
+    tickets.customer_id,
+    tickets.ticket_id,
+    tickets.kind,
+    tickets.priority,
+    tickets.opened_at,
+    (tickets.opened_at at time zone run.time_zone)::date as opened_on,
+    case when tickets.first_responded_at < run.as_of_at then tickets.first_responded_at end as first_responded_at
+from tickets
+inner join run on tickets.opened_at < run.as_of_at

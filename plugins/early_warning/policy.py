@@ -1,0 +1,360 @@
+"""The policy: thresholds, level rules and standards as CSVs; checked at the door, hashed, stored.
+
+A policy is what its lines say, not how the files are laid out: the hash is over the parsed rows, so a re-sorted
+or re-saved file is the same policy.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from psycopg import sql
+
+from early_warning.problems import ConfigurationError, Problem
+from early_warning.warehouse import Warehouse
+
+FAMILIES = (
+    "demand",
+    "engagement",
+    "arrears",
+    "credit",
+    "quality",
+    "service",
+    "satisfaction",
+    "market",
+    "model",
+)
+DEPARTMENTS = ("sales", "service", "product", "finance")
+_STATES = ("serious", "watch")
+_OPERATORS = (">=", ">", "<", "<=", "=")
+
+# What an indicator measures beside its own value, and which parameters it takes. Grows with the ind_ models.
+MEASURES = {
+    "days_since_last_order": ("silence_days", "usual_gap_days", "silence_ratio"),
+    "overdue_days": ("overdue_amount",),
+    "overdue_ratio": ("overdue_amount",),
+    "complaint_rate": ("complaints_90d",),
+    "satisfaction": ("latest_score",),
+}
+_DECLINE = ("baseline_share", "months", "baseline_months", "min_baseline_months")
+PARAMETERS = {
+    "order_frequency": _DECLINE,
+    "order_amount": _DECLINE,
+    "days_since_last_order": ("days", "gap_multiple", "min_order_days"),
+    "overdue_days": ("days", "least_amount"),
+    "overdue_ratio": ("ratio", "baseline_months", "min_baseline_months"),
+    "complaint_rate": ("baseline_factor", "months", "baseline_months", "min_baseline_months", "count", "count_days"),
+    "response_time": ("ratio", "window_days"),
+    "satisfaction": ("score", "scores", "expires_days"),
+}
+SETTINGS = ("cooldown_days", "inactive_days", "inactive_gap_multiple", "min_segment_customers")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A checked policy: its rows by table (values as PostgreSQL takes them) and the hash that names it."""
+
+    policy_hash: str
+    tables: dict[str, tuple[dict[str, Any], ...]]
+
+    @property
+    def indicator_codes(self) -> tuple[str, ...]:
+        """Indicators this policy judges by, sorted."""
+        return tuple(sorted(row["indicator_code"] for row in self.tables["indicators"]))
+
+
+# --- reading one cell ---------------------------------------------------------------------------------------------
+
+
+def _text(cell: str) -> str:
+    if not cell:
+        raise ValueError("is empty")
+    return cell
+
+
+def _number(cell: str) -> Decimal:
+    try:
+        number = Decimal(cell)
+    except InvalidOperation:
+        raise ValueError(f"{cell!r} is not a number") from None
+    if not number.is_finite() or number < 0:
+        raise ValueError(f"{cell!r} is not a number of 0 or more")
+    return number
+
+
+def _whole(cell: str) -> int:
+    number = _number(cell)
+    if number != int(number):
+        raise ValueError(f"{cell!r} is not a whole number")
+    return int(number)
+
+
+def _flag(cell: str) -> bool:
+    if cell not in ("true", "false"):
+        raise ValueError(f"{cell!r} is neither true nor false")
+    return cell == "true"
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(cell: str) -> str:
+        if cell not in words:
+            raise ValueError(f"{cell!r} is unknown; use one of {', '.join(words)}")
+        return cell
+
+    return read
+
+
+def _some_of(*words: str) -> Callable[[str], list[str]]:
+    read = _one_of(*words)
+    return lambda cell: [read(word.strip()) for word in cell.split(";")] if cell else []
+
+
+def _optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda cell: read(cell) if cell else None
+
+
+_TABLES: dict[str, tuple[tuple[str, ...], dict[str, Callable[[str], Any]]]] = {
+    # table: (key, column → reader)
+    "indicators": (
+        ("indicator_code",),
+        {
+            "indicator_code": _one_of(*PARAMETERS),
+            "name": _text,
+            "family": _one_of(*FAMILIES),
+            "department": _one_of(*DEPARTMENTS),
+            "also_departments": _some_of(*DEPARTMENTS),
+            "unit": _text,
+            "direction": _one_of("low", "high"),
+            "is_key": _flag,
+        },
+    ),
+    "indicator_parameters": (
+        ("indicator_code", "parameter"),
+        {
+            "indicator_code": _one_of(*PARAMETERS),
+            "parameter": _text,
+            "serious": _number,
+            "watch": _optional(_number),
+        },
+    ),
+    "level_rules": (
+        ("rule_code",),
+        {
+            "rule_code": _text,
+            "warning_level": lambda cell: int(_one_of("1", "2", "3")(cell)),
+            "kind": _one_of("all_of", "count_of"),
+            "least_state": _optional(_one_of(*_STATES)),
+            "how_many": _optional(_whole),
+            "families": _optional(_whole),
+            "among_families": _some_of(*FAMILIES),
+            "must_include_families": _some_of(*FAMILIES),
+            "only_key_indicators": lambda cell: _flag(cell or "false"),
+            "description": _text,
+        },
+    ),
+    "level_conditions": (
+        ("rule_code", "indicator_code", "measure", "operator"),
+        {
+            "rule_code": _text,
+            "indicator_code": _one_of(*PARAMETERS),
+            "measure": _text,
+            "operator": _one_of(*_OPERATORS),
+            "value": _text,
+        },
+    ),
+    "response_standards": (("priority",), {"priority": _text, "hours": _number}),
+    "hysteresis_and_budget": (("parameter",), {"parameter": _one_of(*SETTINGS), "value": _number}),
+}
+
+
+def load(folder: Path) -> Policy:
+    """Read and check the policy CSVs of a company.
+
+    Raises:
+        ConfigurationError: with every unknown, contradictory or unreadable entry: file, row, column, remedy.
+    """
+    problems: list[Problem] = []
+    numbered = {table: list(_read(folder / f"{table}.csv", table, problems)) for table in _TABLES}
+    if not problems:  # entries are compared with each other only once each can be read
+        problems += _parameter_problems(numbered)
+        problems += _rule_problems(numbered)
+        problems += _standard_problems(numbered)
+    if problems:
+        raise ConfigurationError(problems)
+    tables = {table: tuple(row for _, row in rows) for table, rows in numbered.items()}
+    canonical = {
+        table: sorted(
+            (json.dumps(row, sort_keys=True, default=_canonical, ensure_ascii=False) for row in rows),
+        )
+        for table, rows in tables.items()
+    }
+    digest = hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
+    return Policy(f"sha256:{digest}", tables)
+
+
+def _canonical(number: object) -> str:
+    """Decimals by value: 0.40 and 0.4 are one threshold."""
+    return format(number.normalize(), "f") if isinstance(number, Decimal) else str(number)
+
+
+def _read(path: Path, table: str, problems: list[Problem]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows of one CSV with their row numbers; what can't be read becomes problems."""
+    key, columns = _TABLES[table]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines, restkey="", restval="")
+            header, raw_rows = list(reader.fieldnames or ()), list(reader)
+    except FileNotFoundError:
+        problems.append(Problem("the file is missing", f"add it with the columns {', '.join(columns)}", file=path.name))
+        return
+    except UnicodeDecodeError as error:
+        problems.append(Problem(f"not UTF-8: {error.reason}", "save it as CSV UTF-8", file=path.name))
+        return
+    for name in header:
+        if name not in columns:
+            known = ", ".join(columns)
+            problems.append(Problem("unknown column", f"use {known}", file=path.name, row=1, column=name))
+    for name in columns:
+        if name not in header:
+            problems.append(Problem("the column is missing", "add it", file=path.name, row=1, column=name))
+    if set(header) != set(columns):
+        return
+    seen: dict[tuple[Any, ...], int] = {}
+    for number, raw in enumerate(raw_rows, start=2):
+        row = {}
+        for name, read in columns.items():
+            try:
+                row[name] = read(raw[name].strip())
+            except ValueError as error:
+                problems.append(Problem(str(error), "correct the entry", file=path.name, row=number, column=name))
+        if len(row) < len(columns):
+            continue
+        identity = tuple(row[name] for name in key)
+        if identity in seen:
+            problems.append(
+                Problem(
+                    f"repeats row {seen[identity]}", "keep one of the two", file=path.name, row=number, column=key[0]
+                )
+            )
+        seen[identity] = number
+        yield number, row
+
+
+Numbered = dict[str, list[tuple[int, dict[str, Any]]]]
+
+
+def _parameter_problems(numbered: Numbered) -> Iterator[Problem]:
+    file = "indicator_parameters.csv"
+    given = {(row["indicator_code"], row["parameter"]) for _, row in numbered["indicator_parameters"]}
+    for number, row in numbered["indicator_parameters"]:
+        known = PARAMETERS[row["indicator_code"]]
+        if row["parameter"] not in known:
+            yield Problem(
+                f"{row['indicator_code']} has no parameter {row['parameter']!r}",
+                f"use one of {', '.join(known)}",
+                file=file,
+                row=number,
+                column="parameter",
+            )
+    for number, row in numbered["indicators"]:
+        for parameter in PARAMETERS[row["indicator_code"]]:
+            if (row["indicator_code"], parameter) not in given:
+                yield Problem(
+                    f"{row['indicator_code']} lacks its parameter {parameter}",
+                    f"add it to {file}",
+                    file="indicators.csv",
+                    row=number,
+                    column="indicator_code",
+                )
+
+
+def _rule_problems(numbered: Numbered) -> Iterator[Problem]:
+    kinds = {row["rule_code"]: row["kind"] for _, row in numbered["level_rules"]}
+    indicators = {row["indicator_code"] for _, row in numbered["indicators"]}
+    conditioned = {row["rule_code"] for _, row in numbered["level_conditions"]}
+
+    for number, row in numbered["level_rules"]:
+
+        def wrong(column: str, message: str, remedy: str, number: int = number) -> Problem:
+            return Problem(message, remedy, file="level_rules.csv", row=number, column=column)
+
+        if row["kind"] == "all_of" and row["rule_code"] not in conditioned:
+            yield wrong("rule_code", f"{row['rule_code']} has no condition", "add one to level_conditions.csv")
+        if row["kind"] == "count_of":
+            for column in ("least_state", "how_many", "families"):
+                if not row[column]:
+                    yield wrong(column, "a count_of rule needs it", "fill it in")
+            if (row["families"] or 0) > (row["how_many"] or 0):
+                yield wrong("families", "more families than indicators can never be reached", "lower it")
+
+    for number, row in numbered["level_conditions"]:
+
+        def wrong_condition(column: str, message: str, remedy: str, number: int = number) -> Problem:
+            return Problem(message, remedy, file="level_conditions.csv", row=number, column=column)
+
+        code, measure = row["indicator_code"], row["measure"]
+        if kinds.get(row["rule_code"]) != "all_of":
+            yield wrong_condition(
+                "rule_code", f"{row['rule_code']!r} is no all_of rule", "name a rule of level_rules.csv"
+            )
+        if code not in indicators:
+            yield wrong_condition("indicator_code", f"{code} is not in indicators.csv", "add it there")
+        measures = ("state", code, *MEASURES.get(code, ()))
+        if measure not in measures:
+            yield wrong_condition("measure", f"{code} has no measure {measure!r}", f"use one of {', '.join(measures)}")
+        if measure == "state":
+            if row["value"] not in _STATES or row["operator"] not in ("=", ">="):
+                yield wrong_condition("value", "a state is compared by = or >= with serious or watch", "correct it")
+        else:
+            try:
+                _number(row["value"])
+            except ValueError as error:
+                yield wrong_condition("value", str(error), "write a number")
+
+
+def _standard_problems(numbered: Numbered) -> Iterator[Problem]:
+    priorities = {row["priority"] for _, row in numbered["response_standards"]}
+    if "normal" not in priorities:
+        yield Problem(
+            "the priority normal is missing", "add it: it stands for tickets without one", file="response_standards.csv"
+        )
+    for number, row in numbered["response_standards"]:
+        if row["hours"] == 0:
+            yield Problem(
+                "zero hours can't be kept",
+                "write a positive number",
+                file="response_standards.csv",
+                row=number,
+                column="hours",
+            )
+    missing = set(SETTINGS) - {row["parameter"] for _, row in numbered["hysteresis_and_budget"]}
+    for name in sorted(missing):
+        yield Problem(f"{name} is missing", "add it", file="hysteresis_and_budget.csv", column="parameter")
+
+
+def store(warehouse: Warehouse, policy: Policy) -> None:
+    """Keep a policy under its hash; a policy that is there already is left as it is."""
+    with warehouse.connect() as connection:
+        stored = connection.execute(
+            "insert into policy.policy (policy_hash) values (%s) on conflict do nothing", (policy.policy_hash,)
+        )
+        if stored.rowcount == 0:
+            return
+        for table, rows in policy.tables.items():
+            columns = ("policy_hash", *_TABLES[table][1])
+            statement = sql.SQL("insert into policy.{} ({}) values ({})").format(
+                sql.Identifier(table),
+                sql.SQL(", ").join(map(sql.Identifier, columns)),
+                sql.SQL(", ").join(sql.Placeholder() * len(columns)),
+            )
+            with connection.cursor() as cursor:
+                cursor.executemany(
+                    statement, [(policy.policy_hash, *(row[name] for name in columns[1:])) for row in rows]
+                )

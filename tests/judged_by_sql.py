@@ -1,0 +1,150 @@
+"""The SQL's judgement of a world, beside the oracle's: land rows, build, publish, read back, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from early_warning import policy as policies
+from early_warning import runs, transform
+from early_warning.contract import DATA_SETS
+from early_warning.warehouse import Warehouse
+from oracle import Held, Moment, Run, World
+from psycopg import sql
+
+POLICY = Path(__file__).parents[1] / "company" / "policy"
+
+
+def land(warehouse: Warehouse, world: World, zone: ZoneInfo) -> None:
+    """Put a world's rows into landing as accepted snapshots, past reader and gates, which have tests of their own."""
+    with warehouse.connect() as connection:
+        stored = policies.load(POLICY)
+    policies.store(warehouse, stored)
+    with warehouse.connect() as connection:
+        connection.execute(
+            "insert into ops.company (folder, name, time_zone, currency, language) values ('–', 'test', %s, 'CNY', 'zh-CN')",
+            (zone.key,),
+        )
+        run_id = connection.execute(
+            "insert into ops.run (as_of_date, as_of_at, company_time_zone, policy_hash, state, is_backfill)"
+            " values ('1900-01-01', '1900-01-02', %s, %s, 'stopped', false) returning run_id",
+            (zone.key, stored.policy_hash),
+        ).fetchone()[0]
+        for name, rows in world.items():
+            data_set = DATA_SETS[name]
+            batch_id = connection.execute(
+                "insert into ops.batch (run_id, source, data_set, mode, state, rows)"
+                " values (%s, 'test', %s, 'snapshot', 'accepted', %s) returning batch_id",
+                (run_id, name, len(rows)),
+            ).fetchone()[0]
+            columns = [column.name for column in data_set.columns]
+            statement = sql.SQL("copy landing.{} ({}) from stdin").format(
+                sql.Identifier(data_set.table), sql.SQL(", ").join(map(sql.Identifier, [*columns, "_batch_id"]))
+            )
+            with connection.cursor() as cursor, cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row([*(row.get(column) for column in columns), batch_id])
+
+
+def judge_by_sql(warehouse: Warehouse, moment: Moment, zone: ZoneInfo) -> int:
+    """Build and publish the run of a moment on what has landed; returns the run id."""
+    stored = warehouse.rows("select policy_hash from policy.policy")[0]["policy_hash"]
+    run_id = runs.open_run(warehouse, runs.Moment(moment.as_of_date, moment.cutoff), zone, stored)
+    warehouse.execute(
+        "update ops.run set through_batch_id = (select max(batch_id) from ops.batch) where run_id = %s", run_id
+    )
+    transform.build(warehouse, run_id)
+    runs.publish(warehouse, run_id)
+    return run_id
+
+
+def read_run(warehouse: Warehouse, run_id: int) -> dict[str, dict[Any, dict[str, Any]]]:
+    """What a run wrote: customers and levels by customer_id, indicators by (customer_id, indicator_code)."""
+    return {
+        "customers": {
+            row["customer_id"]: row
+            for row in warehouse.rows("select * from marts.dim_customers where run_id = %s", run_id)
+        },
+        "levels": {
+            row["customer_id"]: row
+            for row in warehouse.rows("select * from marts.fct_customer_levels where run_id = %s", run_id)
+        },
+        "indicators": {
+            (row["customer_id"], row["indicator_code"]): row
+            for row in warehouse.rows("select * from marts.fct_indicator_values where run_id = %s", run_id)
+        },
+    }
+
+
+def differences(warehouse: Warehouse, run_id: int, run: Run, held: Mapping[str, Held]) -> list[str]:
+    """Every figure on which the SQL's run and the oracle's run differ, one line each; empty when they agree."""
+    by_sql = read_run(warehouse, run_id)
+    by_oracle: dict[str, dict[Any, dict[str, Any]]] = {
+        "customers": {
+            key: _fields(
+                customer,
+                (
+                    *("state", "is_judged", "first_ordered_on", "last_ordered_on", "order_days"),
+                    *("usual_gap_days", "revenue_12m_amount", "open_balance_amount"),
+                ),
+            )
+            for key, customer in run.customers.items()
+        },
+        "levels": {
+            key: {
+                "raw_level": customer.finding.raw_level,
+                "rule_codes": list(customer.finding.rule_codes),
+                "money_at_risk_amount": customer.money_at_risk_amount,
+                "indicator_codes": list(held[key].indicator_codes),
+                **_fields(held[key], ("warning_level", "level_since", "peak_level", "change")),
+            }
+            for key, customer in run.customers.items()
+            if customer.is_judged
+        },
+        "indicators": {
+            (key, code): {
+                **_fields(
+                    result,
+                    (
+                        *("state", "unknown_reason", "value", "baseline", "threshold", "trend"),
+                        *("window_start", "window_end"),
+                    ),
+                ),
+                **{f"measures.{name}": value for name, value in result.measures.items()},
+            }
+            for key, customer in run.customers.items()
+            for code, result in customer.indicators.items()
+        },
+    }
+    found = []
+    for table, expected in by_oracle.items():
+        actual = by_sql[table]
+        found += [f"{table} {key}: only the oracle has it" for key in expected.keys() - actual.keys()]
+        found += [f"{table} {key}: only the SQL has it" for key in actual.keys() - expected.keys()]
+        for key in expected.keys() & actual.keys():
+            found += [
+                f"{table} {key} {name}: SQL {_of(actual[key], name)!r}, oracle {value!r}"
+                for name, value in expected[key].items()
+                if not _same(_of(actual[key], name), value)
+            ]
+    return sorted(found)
+
+
+def _fields(record: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in names}
+
+
+def _of(row: Mapping[str, Any], name: str) -> Any:
+    if name.startswith("measures."):
+        return row["measures"].get(name.removeprefix("measures."))
+    return row[name]
+
+
+def _same(actual: Any, expected: Any) -> bool:
+    numbers = (Decimal, int, float)
+    if isinstance(actual, numbers) and isinstance(expected, numbers):
+        return Decimal(str(actual + 0)) == Decimal(str(expected + 0))  # + 0 makes a number of a bool
+    return bool(actual == expected)

@@ -1,0 +1,31 @@
+"""The oracle: the eight indicators, customer states and warning levels once more, straight from the written rules.
+
+It is the reference the SQL is compared with, so it is written to be read: plain loops over rows, exact fractions, one
+function a rule. Clauses are cited as D§n (the domain page) and 0002.n (the points of decision 0002).
+
+    policy = Policy.read(Path("company/policy"))
+    moment = Moment.midnight_after(date(2025, 6, 30), ZoneInfo("Asia/Shanghai"))
+    run = judge(world, moment, policy)            # one run, no memory: states, indicators, raw levels
+    held = follow([earlier_run, run], policy)     # consecutive runs: warning levels with hysteresis
+"""
+
+from .customers import World
+from .hysteresis import Held, follow
+from .indicators import IndicatorResult
+from .moment import Moment
+from .policy import Policy
+from .run import CustomerResult, Run, judge
+from .world import read_world
+
+__all__ = [
+    "CustomerResult",
+    "Held",
+    "IndicatorResult",
+    "Moment",
+    "Policy",
+    "Run",
+    "World",
+    "follow",
+    "judge",
+    "read_world",
+]

@@ -1,0 +1,106 @@
+"""One run: every present customer judged at a moment, with nothing remembered from other runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
+from .arrears import Arrears
+from .customers import CustomerState, Orders, Row, World, by_customer, customer_state, present_customers, usual_gaps
+from .exact import figure
+from .indicators import ARREARS, DEFINITIONS, Facts, IndicatorResult, decide
+from .levels import Finding, raw_finding
+from .moment import Moment
+from .policy import Policy
+
+CREDIT_FAMILIES = frozenset({"arrears", "credit"})
+"""What prospects and lapsed customers are judged on, if they owe anything (D§1, 0002.7)."""
+
+
+@dataclass(frozen=True)
+class CustomerResult:
+    """One customer at one moment, named as in bi.customers; an amount is null where its data set is not delivered."""
+
+    customer_id: str
+    state: CustomerState
+    is_judged: bool
+    first_ordered_on: date | None
+    last_ordered_on: date | None
+    order_days: int
+    usual_gap_days: Decimal | None
+    revenue_12m_amount: Decimal | None
+    open_balance_amount: Decimal | None
+    money_at_risk_amount: Decimal | None
+    """Null when not judged."""
+    indicators: Mapping[str, IndicatorResult]
+    finding: Finding
+    """Raw level, fired rules and what they rest on."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """All customers at one moment."""
+
+    as_of_date: date
+    customers: Mapping[str, CustomerResult]
+
+
+def judge(world: World, moment: Moment, policy: Policy) -> Run:
+    """Judge every customer that is there; rows of customers that sales.customers lacks are ignored."""
+    customers = present_customers(world, moment)
+    order_rows = by_customer(world.get("sales.orders", ()))
+    orders = {row["customer_id"]: Orders.of(order_rows[row["customer_id"]], moment) for row in customers}
+    gaps = usual_gaps(customers, orders, moment, policy)
+    delivered = frozenset(world)
+    invoices = by_customer(world["finance.invoices"] if delivered >= ARREARS else ())
+    payments = by_customer(world["finance.payments"] if delivered >= ARREARS else ())
+    tickets = by_customer(row for row in world.get("service.tickets", ()) if moment.has_seen(row["opened_at"]))
+    surveys = by_customer(row for row in world.get("service.surveys", ()) if moment.has_seen(row["answered_at"]))
+
+    def facts_of(customer: Row) -> Facts:
+        key = customer["customer_id"]
+        arrears = Arrears.of(invoices[key], payments[key], moment)
+        return Facts(moment, policy, orders[key], gaps.get(key), arrears, tickets[key], surveys[key])
+
+    results = (_judge_customer(row["customer_id"], facts_of(row), delivered) for row in customers)
+    return Run(moment.as_of_date, {result.customer_id: result for result in results})
+
+
+def _judge_customer(customer_id: str, facts: Facts, delivered: frozenset[str]) -> CustomerResult:
+    state = customer_state(facts.orders, facts.usual_gap, facts.moment, facts.policy)
+    open_balance = facts.arrears.open_balance
+    is_judged = state == "active" or open_balance > 0
+    indicators = {
+        code: _judge_indicator(code, facts, delivered)
+        for code, indicator in facts.policy.indicators.items()
+        if is_judged and (state == "active" or indicator.family in CREDIT_FAMILIES)
+    }
+    days = facts.orders.days
+    return CustomerResult(
+        customer_id=customer_id,
+        state=state,
+        is_judged=is_judged,
+        first_ordered_on=days[0] if days else None,
+        last_ordered_on=days[-1] if days else None,
+        order_days=len(days),
+        usual_gap_days=figure(facts.usual_gap),
+        revenue_12m_amount=figure(facts.orders.amount_of_last_year) if "sales.orders" in delivered else None,
+        open_balance_amount=figure(open_balance) if delivered >= ARREARS else None,
+        money_at_risk_amount=_money_at_risk(indicators, open_balance) if is_judged else None,
+        indicators=indicators,
+        finding=raw_finding(indicators, facts.policy),
+    )
+
+
+def _judge_indicator(code: str, facts: Facts, delivered: frozenset[str]) -> IndicatorResult:
+    definition = DEFINITIONS[code]
+    if not delivered >= definition.needs:
+        return IndicatorResult("unknown", "no_data", measures=dict.fromkeys(definition.measures))
+    return decide(definition.read(facts))
+
+
+def _money_at_risk(indicators: Mapping[str, IndicatorResult], open_balance: Fraction) -> Decimal | None:
+    """Three months of the published baseline amount plus what is owed (0002.25)."""
+    amount = indicators.get("order_amount")
+    return figure(3 * Fraction(amount.baseline if amount and amount.baseline else 0) + open_balance, digits=2)

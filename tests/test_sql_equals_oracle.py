@@ -1,0 +1,64 @@
+"""The SQL against the independent oracle: every customer, indicator, figure and level of random histories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+from early_warning.warehouse import Warehouse
+from histories import SHANGHAI, History, histories
+from hypothesis import HealthCheck, Phase, given, settings
+from judged_by_sql import POLICY, differences, judge_by_sql, land
+from oracle import Policy, follow, judge
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return Policy.read(POLICY)
+
+
+@cache
+def drawn_histories() -> tuple[History, ...]:
+    """The same random histories every time, the fullest of each moment: Hypothesis also draws simple ones and near twins."""
+    drawn: dict[object, History] = {}
+
+    @settings(
+        max_examples=100,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(history=histories(least_customers=30, most_customers=60, with_intraday=True, with_orphans=True))
+    def draw(history: History) -> None:
+        key = (history.moment.cutoff, len(history.earlier_dates) > 1)
+        drawn[key] = max(drawn.get(key, history), history, key=_volume)
+
+    draw()
+    return tuple(sorted(drawn.values(), key=_volume, reverse=True))
+
+
+def _volume(history: History) -> int:
+    return sum(map(len, history.world.values()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lot", range(8))
+def test_random_histories_are_judged_as_the_oracle_judges_them(postgres: Any, policy: Policy, lot: int) -> None:
+    history = drawn_histories()[lot]
+    warehouse = postgres.create()
+    assert list(_differences(warehouse, history, policy)) == []
+    postgres.drop(warehouse)
+
+
+def _differences(warehouse: Warehouse, history: History, policy: Policy) -> Iterator[str]:
+    land(warehouse, history.world, SHANGHAI)
+    judged = []
+    for moment in history.moments:
+        run_id = judge_by_sql(warehouse, moment, SHANGHAI)
+        judged.append(judge(history.world, moment, policy))
+        held = follow(judged, policy)[-1]
+        yield from (f"{moment.as_of_date}: {line}" for line in differences(warehouse, run_id, judged[-1], held))

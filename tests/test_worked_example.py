@@ -1,0 +1,132 @@
+"""The worked example (docs/worked-example.md): figures worked out by hand against whatever computes them.
+
+The oracle and the SQL both judge tests/worked_example/ on RUN_DATES and are held to the same page.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from early_warning.warehouse import Warehouse
+from judged_by_sql import judge_by_sql, land, read_run
+from oracle import Moment, Policy, follow, judge, read_world
+
+EXAMPLE = Path(__file__).parent / "worked_example"
+POLICY = Path(__file__).parents[1] / "company" / "policy"
+TIME_ZONE = ZoneInfo("Asia/Shanghai")
+RUN_DATES = (date(2025, 6, 22), date(2025, 6, 24), date(2025, 6, 30))
+"""Each run is the previous one of the next; the page describes the last."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a source says, as columns by key.
+
+    indicators, last run: (customer_id, indicator_code) -> state, unknown_reason, value, baseline, threshold.
+    levels: (as_of_date, customer_id) -> state, raw_level, warning_level, level_since, rule_codes (a list); all
+    customers, also those without a level.
+    """
+
+    indicators: Mapping[tuple[str, str], Mapping[str, Any]]
+    levels: Mapping[tuple[date, str], Mapping[str, Any]]
+
+
+def oracle_outcome() -> Outcome:
+    """The worked example as the oracle sees it."""
+    world, policy = read_world(EXAMPLE), Policy.read(POLICY)
+    runs = [judge(world, Moment.midnight_after(day, TIME_ZONE), policy) for day in RUN_DATES]
+    indicators = {
+        (customer_id, code): vars(result)
+        for customer_id, customer in runs[-1].customers.items()
+        for code, result in customer.indicators.items()
+    }
+    levels = {
+        (run.as_of_date, customer_id): {
+            "state": customer.state,
+            "raw_level": customer.finding.raw_level,
+            "rule_codes": list(customer.finding.rule_codes),
+            "warning_level": held[customer_id].warning_level if customer_id in held else None,
+            "level_since": held[customer_id].level_since if customer_id in held else None,
+        }
+        for run, held in zip(runs, follow(runs, policy), strict=True)
+        for customer_id, customer in run.customers.items()
+    }
+    return Outcome(indicators, levels)
+
+
+def sql_outcome(warehouse: Warehouse) -> Outcome:
+    """The worked example as the warehouse sees it."""
+    land(warehouse, read_world(EXAMPLE), TIME_ZONE)
+    run_of = {
+        day: read_run(warehouse, judge_by_sql(warehouse, Moment.midnight_after(day, TIME_ZONE), TIME_ZONE))
+        for day in RUN_DATES
+    }
+    nothing = {"raw_level": None, "warning_level": None, "level_since": None, "rule_codes": []}
+    levels = {
+        (day, customer_id): {**nothing, **run["levels"].get(customer_id, {}), "state": customer["state"]}
+        for day, run in run_of.items()
+        for customer_id, customer in run["customers"].items()
+    }
+    return Outcome(run_of[RUN_DATES[-1]]["indicators"], levels)
+
+
+@pytest.fixture(scope="module", params=["oracle", "sql"])
+def outcome(request: pytest.FixtureRequest) -> Iterator[Outcome]:
+    """The results of each source in turn."""
+    if request.param == "oracle":
+        yield oracle_outcome()
+        return
+    databases = request.getfixturevalue("postgres")
+    warehouse = databases.create()
+    yield sql_outcome(warehouse)
+    databases.drop(warehouse)
+
+
+def expected(table: str) -> Iterator[dict[str, Any]]:
+    """Rows of an expected*.csv, typed like the results."""
+    with (EXAMPLE / f"{table}.csv").open(encoding="utf-8", newline="") as lines:
+        for record in csv.DictReader(lines):
+            yield {column: _typed(column, text) for column, text in record.items()}
+
+
+def _typed(column: str, text: str) -> Any:
+    if column == "rule_codes":
+        return text.split(";") if text else []
+    if not text:
+        return None
+    if column in {"value", "baseline", "threshold"}:
+        return Decimal(text)
+    if column in {"raw_level", "warning_level"}:
+        return int(text)
+    return date.fromisoformat(text) if column in {"level_since", "as_of_date"} else text
+
+
+def test_indicators_match_hand_arithmetic(outcome: Outcome) -> None:
+    columns = ("state", "unknown_reason", "value", "baseline", "threshold")
+    by_hand = {(row["customer_id"], row["indicator_code"]): row for row in expected("expected")}
+    assert {key: [result[column] for column in columns] for key, result in outcome.indicators.items()} == {
+        key: [row[column] for column in columns] for key, row in by_hand.items()
+    }
+
+
+def test_levels_match_hand_arithmetic(outcome: Outcome) -> None:
+    columns = ("state", "raw_level", "warning_level", "level_since", "rule_codes")
+    last = {customer_id: result for (day, customer_id), result in outcome.levels.items() if day == RUN_DATES[-1]}
+    assert {customer_id: [result[column] for column in columns] for customer_id, result in last.items()} == {
+        row["customer_id"]: [row[column] for column in columns] for row in expected("expected_levels")
+    }
+
+
+def test_levels_of_earlier_runs_match_hand_arithmetic(outcome: Outcome) -> None:
+    columns = ("raw_level", "warning_level")
+    earlier = {key: result for key, result in outcome.levels.items() if key[0] != RUN_DATES[-1]}
+    assert {key: [result[column] for column in columns] for key, result in earlier.items()} == {
+        (row["as_of_date"], row["customer_id"]): [row[column] for column in columns]
+        for row in expected("expected_earlier_levels")
+    }
