@@ -1,0 +1,37 @@
+"""The demo company: a seeded simulation that leaves the exports a real company's departments would leave.
+
+Everything follows from the plan alone, never from the clock, the machine or the days asked for before.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from early_warning.settings import SimulationPlan
+
+__all__ = ["SimulationPlan", "first_as_of", "prepare"]
+
+
+def first_as_of(plan: SimulationPlan) -> date:
+    """Return the last day of the history, the first day the demo judges."""
+    from early_warning.demo import timeline
+
+    return timeline.first_as_of(plan)
+
+
+def prepare(folder: Path, plan: SimulationPlan, through: date) -> None:
+    """Make or extend `folder` so that it holds what the departments have exported up to the end of the day `through`.
+
+    Writes sales/, service/ and finance/, and beside them truth.csv: each customer's fate, which no pipeline reads.
+    Up to the month before the first as-of date a month is archived as one file, from then on every day has its own.
+    Every file appears whole or not at all; a call that was cut off is finished by the next. A day that the folder
+    has reached already changes nothing.
+
+    Raises:
+        ValueError: `through` lies outside the simulated time (430 days beyond the first as-of date), or the folder
+            belongs to another plan.
+    """
+    from early_warning.demo import exports
+
+    exports.prepare(folder, plan, through)

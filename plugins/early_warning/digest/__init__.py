@@ -1,0 +1,22 @@
+"""The digest room: who is told what (select), in which words (words, render), and that it arrives (outbox, deliver).
+
+Mail is a ledger: `compose` writes every mail of a cut-off into `ops.outbox` in one transaction under deterministic
+keys, `send_owed` sends what is pending there and keeps the receipts. So nothing is told twice and nothing is lost.
+"""
+
+from early_warning.digest.composition import compose
+from early_warning.digest.deliver import Notice, SendResult, notify_operators, send_owed
+from early_warning.digest.outbox import outbox_list, outbox_resend, outbox_show
+from early_warning.smtp import SmtpSettings
+
+__all__ = [
+    "Notice",
+    "SendResult",
+    "SmtpSettings",
+    "compose",
+    "notify_operators",
+    "outbox_list",
+    "outbox_resend",
+    "outbox_show",
+    "send_owed",
+]

@@ -1,0 +1,191 @@
+"""A digest in words: subject, complete text and HTML. Pure: the same digest gives the same bytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time
+from babel.numbers import format_currency, format_decimal
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from early_warning.digest.select import Digest, Unknown, Warned
+from early_warning.digest.words import Words, words_for
+
+# Gmail cuts a mail off above about 102 KB of HTML, and what is cut off is not seen.
+LARGEST_HTML = 100_000
+_MOST_UNKNOWN = 6
+_LEVELS = (1, 2, 3)
+_CHANGES = ("new", "escalated", "eased", "unchanged")
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A mail's subject, its plain text and its HTML; the text says all that the HTML says."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def render(digest: Digest) -> Rendered:
+    """Word a digest in its reader's language; the last warnings give way to a count until the HTML is small enough."""
+    rendered = _render(digest)
+    while len(rendered.html.encode()) > LARGEST_HTML and len(digest.warned) > 1:
+        digest = replace(digest, warned=digest.warned[:-1])
+        rendered = _render(digest)
+    return rendered
+
+
+def _render(digest: Digest) -> Rendered:
+    words = words_for(digest.language)
+    figures = _Figures(words, digest.currency)
+    subject = _subject(digest, words, figures)
+    context: dict[str, Any] = {
+        "digest": digest,
+        "words": words,
+        "figures": figures,
+        "subject": subject,
+        "as_of": _as_of(digest, words),
+        "greeting": words.greeting.format(reader=digest.reader) if digest.reader else words.greeting_nameless,
+        "summary": _summary(digest, words, figures),
+        "levels": [(level, _of_level(digest, level)) for level in _LEVELS],
+        "changes": [
+            (change, count)
+            for change in _CHANGES
+            if (count := sum(digest.counts.get((level, change), 0) for level in _LEVELS))
+        ],
+        "groups": [
+            (level, warned) for level in _LEVELS if (warned := [one for one in digest.warned if one.level == level])
+        ],
+        "also": words.also_owner if digest.department is None else words.also_head,
+        "preheader": words.comma.join(one.name for one in digest.warned[:3]),
+        "rest": _rest(digest, words, figures),
+        "unknown": [_unknown(entry, words, figures) for entry in digest.unknown[:_MOST_UNKNOWN]],
+        "more_unknown": len(digest.unknown) - _MOST_UNKNOWN,
+        "footer": words.footer.format(company=digest.company, run_id=digest.run.run_id),
+    }
+    environment = _environment()
+    return Rendered(
+        subject=subject,
+        text=environment.get_template("digest.txt.j2").render(context),
+        html=environment.get_template("digest.html.j2").render(context),
+    )
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """Figures as the reader's language writes them."""
+
+    words: Words
+    currency: str
+
+    def money(self, amount: Decimal) -> str:
+        """Whole units: cents only make a list harder to read."""
+        whole = format_currency(
+            amount, self.currency, format="¤#,##0;-¤#,##0", locale=self.words.locale, currency_digits=False
+        )
+        return str(whole)
+
+    def number(self, count: int) -> str:
+        return str(format_decimal(count, locale=self.words.locale))
+
+    def customers(self, count: int) -> str:
+        return self.words.count.format(count=self.number(count))
+
+    def day(self, day: date) -> str:
+        return str(format_date(day, self.words.short_date, locale=self.words.locale))
+
+    def facts(self, warned: Warned) -> list[str]:
+        """List what stands under a customer's name: its id, since when, how much money, whose customer."""
+        facts = [
+            warned.customer_id,
+            self.words.since.format(date=self.day(warned.level_since)),
+            self.words.money.format(money=self.money(warned.money_at_risk)),
+        ]
+        return [*facts, self.words.owner.format(name=warned.owner_name)] if warned.owner_name else facts
+
+
+def _subject(digest: Digest, words: Words, figures: _Figures) -> str:
+    """The news first: a reader with only the subject knows whether to open the mail now."""
+    news = [
+        words.subject_new.format(level=words.levels[level], count=figures.number(count))
+        for level in _LEVELS
+        if (count := digest.counts.get((level, "new"), 0))
+    ]
+    escalated = sum(digest.counts.get((level, "escalated"), 0) for level in _LEVELS)
+    if escalated:
+        news.append(words.subject_escalated.format(count=figures.number(escalated)))
+    department = words.departments.get(digest.department or "", digest.department or "")
+    subject = words.subject_update if digest.run.is_update else words.subject
+    return subject.format(
+        date=figures.day(digest.run.as_of_date),
+        news=words.comma.join(news) or words.subject_nothing_new,
+        total=figures.number(sum(digest.counts.values())),
+        reader=" ".join(part for part in (department, digest.reader) if part) or digest.recipient,
+    )
+
+
+def _as_of(digest: Digest, words: Words) -> str:
+    """The as-of date, with the time of day for a cut-off within the day."""
+    when = str(format_date(digest.run.as_of_date, words.date, locale=words.locale))
+    local = digest.run.as_of_at.astimezone(ZoneInfo(digest.run.time_zone))
+    if (local.hour, local.minute) != (0, 0):
+        when = f"{when} {format_time(local.time(), words.time, locale=words.locale)}"
+    return words.as_of.format(date=when)
+
+
+def _summary(digest: Digest, words: Words, figures: _Figures) -> str:
+    if digest.run.is_update:
+        summary = words.summary_update
+    else:
+        summary = words.summary_head if digest.department else words.summary_owner
+    department = words.departments.get(digest.department or "", digest.department or "")
+    return summary.format(total=figures.number(sum(digest.counts.values())), department=department)
+
+
+def _of_level(digest: Digest, level: int) -> int:
+    return sum(digest.counts.get((level, change), 0) for change in _CHANGES)
+
+
+def _rest(digest: Digest, words: Words, figures: _Figures) -> list[str]:
+    """How many warnings are not shown, by level, and where to see them; nothing if all are shown."""
+    shown = Counter(one.level for one in digest.warned)
+    missing = {level: _of_level(digest, level) - shown[level] for level in _LEVELS}
+    total = sum(missing.values())
+    if not total:
+        return []
+    levels = words.comma.join(
+        f"{words.levels[level]}{words.colon}{figures.customers(count)}" for level, count in missing.items() if count
+    )
+    condition = f"as_of_date = '{digest.run.as_of_date.isoformat()}'"
+    if digest.filter_by:
+        column, value = digest.filter_by
+        condition += f" and {column} = '{value}'"
+    return [
+        words.rest.format(count=figures.number(total), levels=levels),
+        words.rest_where.format(condition=condition),
+    ]
+
+
+def _unknown(entry: Unknown, words: Words, figures: _Figures) -> tuple[str, str]:
+    reasons = (
+        f"{words.unknown_reasons.get(reason, reason)} {figures.customers(count)}" for reason, count in entry.reasons
+    )
+    return entry.name, words.comma.join(reasons)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("early_warning.digest", "templates"),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,405 @@
+"""Who is told what: reads a published run from the marts and lays out one `Digest` per reader. Knows no words."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from email.errors import MessageError
+from email.headerregistry import Address
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from early_warning.digest.words import words_for
+from early_warning.settings import is_email
+from early_warning.warehouse import Connection
+
+MOST_WARNINGS = 15
+MOST_SENTENCES = 6
+_LONGEST_NAME, _LONGEST_SENTENCE = 120, 300
+_LONGEST_ADDRESS, _LONGEST_LOCAL_PART = 254, 64  # RFC 5321
+_NEWS = ("new", "escalated")
+_JOINERS = "\u200c\u200d"  # Persian and emoji need them
+
+
+@dataclass(frozen=True)
+class Run:
+    """The published run that a digest tells of. `is_update`: an earlier cut-off of the same day has been told."""
+
+    run_id: int
+    as_of_date: date
+    as_of_at: datetime
+    time_zone: str
+    policy_hash: str
+    published_at: datetime
+    is_update: bool
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One indicator of one customer in words with its figures; `state` is serious or watch."""
+
+    indicator_code: str
+    state: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A customer with a level as one reader sees it: what concerns the reader, then what else is out of line.
+
+    `owner_name` is empty where the reader is the owner; `more_sentences` counts what was left out of `also`.
+    """
+
+    customer_id: str
+    name: str
+    owner_name: str
+    level: int
+    change: str
+    level_since: date
+    money_at_risk: Decimal
+    reasons: tuple[Sentence, ...]
+    also: tuple[Sentence, ...]
+    more_sentences: int
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """An indicator that could not be judged: how many customers for which reason, most first."""
+
+    name: str
+    reasons: tuple[tuple[str, int], ...]
+
+    @property
+    def customers(self) -> int:
+        """Customers for whom it is unknown."""
+        return sum(count for _, count in self.reasons)
+
+
+@dataclass(frozen=True)
+class Digest:
+    """All that one mail says. `counts` covers every warning by level and change, `warned` only those shown.
+
+    `department` is None in an owner's mail. `filter_by`: column of bi.warnings and its value that find the whole list.
+    """
+
+    company: str
+    currency: str
+    language: str
+    audience: str
+    department: str | None
+    recipient: str
+    reader: str
+    run: Run
+    counts: Mapping[tuple[int, str], int]
+    money_at_risk: Decimal
+    warned: tuple[Warned, ...]
+    unknown: tuple[Unknown, ...]
+    filter_by: tuple[str, str] | None
+
+
+@dataclass(frozen=True)
+class _Row:
+    customer_id: str
+    name: str
+    owner_name: str
+    owner_email: str
+    level: int
+    change: str
+    level_since: date
+    indicator_codes: frozenset[str]
+    money_at_risk: Decimal
+
+
+@dataclass(frozen=True)
+class _Indicator:
+    code: str
+    name: str
+    departments: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Facts:
+    company: Mapping[str, str]
+    recipients: Sequence[Mapping[str, str]]
+    indicators: Mapping[str, _Indicator]
+    rows: Sequence[_Row]
+    unknown: Sequence[tuple[str, str, str, int]]  # owner's address, indicator, reason, customers
+
+
+@dataclass(frozen=True)
+class _Mailing:
+    audience: str
+    department: str | None
+    recipient: str
+    reader: str
+    language: str
+    rows: Sequence[_Row]
+    unknown: Sequence[tuple[str, str, int]]
+    filter_by: tuple[str, str] | None
+
+    @property
+    def shown(self) -> Sequence[_Row]:
+        return self.rows[:MOST_WARNINGS]
+
+
+@dataclass(frozen=True)
+class _Wording:
+    """What the marts worded: sentences by language and customer, names by language and indicator."""
+
+    sentences: Mapping[tuple[str, str], Sequence[Sentence]]
+    names: Mapping[tuple[str, str], str]
+
+
+def select_digests(connection: Connection, run: Run) -> Iterator[Digest]:
+    """Digests of a published run, one a reader who has anything to read, in a stable order.
+
+    An update (a later cut-off of a day already told) holds only what changed.
+    """
+    facts = _read_facts(connection, run)
+    mailings = [*_to_owners(facts), *_to_heads(facts)]
+    wording = _read_wording(connection, run, mailings)
+    for mailing in mailings:
+        yield _digest(facts, run, mailing, wording)
+
+
+def plain(text: str | None, longest: int = _LONGEST_NAME) -> str:
+    """Text from outside as one harmless line: no line breaks, control or direction characters, not endless."""
+    kept = (
+        character
+        if character in _JOINERS or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        else " "
+        for character in text or ""
+    )
+    line = " ".join("".join(kept).split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def usable_address(address: str | None) -> str | None:
+    """Give the address in lower case if it is one plain address that a header and a server can take, else None."""
+    candidate = (address or "").strip().lower()
+    if not is_email(candidate) or len(candidate) > _LONGEST_ADDRESS:
+        return None
+    if candidate.index("@") > _LONGEST_LOCAL_PART:
+        return None
+    try:
+        return Address(addr_spec=candidate).addr_spec
+    except (MessageError, ValueError, IndexError):
+        return None
+
+
+def _read_facts(connection: Connection, run: Run) -> _Facts:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        company = cursor.execute("select name, currency, language from ops.company").fetchone()
+        if company is None:
+            raise ValueError("the home belongs to no company yet: ops.company is empty")
+        recipients = cursor.execute(
+            "select role, department, name, email, language from ops.recipient order by role, department, email, name"
+        ).fetchall()
+        indicators = cursor.execute(
+            "select indicator_code, name, department, also_departments from policy.indicators where policy_hash = %s",
+            (run.policy_hash,),
+        ).fetchall()
+        rows = cursor.execute(
+            "select customer_id, customer_name, owner_name, owner_email, warning_level, change, level_since,"
+            " indicator_codes, money_at_risk_amount"
+            " from marts.fct_customer_levels"
+            " where run_id = %s and warning_level is not null and (change <> 'unchanged' or not %s)",
+            (run.run_id, run.is_update),
+        ).fetchall()
+        unknown = cursor.execute(
+            "select levels.owner_email, vals.indicator_code, vals.unknown_reason, count(*) as customers"
+            " from marts.fct_indicator_values as vals"
+            " join marts.fct_customer_levels as levels"
+            " on levels.customer_id = vals.customer_id and levels.run_id = vals.run_id"
+            " where vals.run_id = %s and vals.state = 'unknown'"
+            " group by levels.owner_email, vals.indicator_code, vals.unknown_reason",
+            (run.run_id,),
+        ).fetchall()
+    return _Facts(
+        company=company,
+        recipients=recipients,
+        indicators={
+            row["indicator_code"]: _Indicator(
+                row["indicator_code"], row["name"], frozenset((row["department"], *(row["also_departments"] or ())))
+            )
+            for row in indicators
+        },
+        rows=sorted((_row(row) for row in rows), key=_rank),
+        unknown=[
+            (row["owner_email"] or "", row["indicator_code"], row["unknown_reason"] or "no_data", row["customers"])
+            for row in unknown
+        ],
+    )
+
+
+def _row(row: Mapping[str, Any]) -> _Row:
+    return _Row(
+        customer_id=row["customer_id"],
+        name=plain(row["customer_name"]) or plain(row["customer_id"]),
+        owner_name=plain(row["owner_name"]),
+        owner_email=row["owner_email"] or "",
+        level=row["warning_level"],
+        change=row["change"] or "unchanged",
+        level_since=row["level_since"],
+        indicator_codes=frozenset(row["indicator_codes"] or ()),
+        money_at_risk=row["money_at_risk_amount"] or Decimal(0),
+    )
+
+
+def _rank(row: _Row) -> tuple[int, bool, Decimal, str]:
+    """Gravest first, then what is new, then the most money; the id makes the order the same every time."""
+    return row.level, row.change not in _NEWS, -row.money_at_risk, row.customer_id
+
+
+def _to_owners(facts: _Facts) -> Iterator[_Mailing]:
+    """One mailing an owner. Customers whose owner can't be reached go to the fallback owners, else to the operators."""
+    known = {usable_address(person["email"]): person for person in facts.recipients}
+    by_role: dict[str, list[str | None]] = defaultdict(list)
+    for person in facts.recipients:
+        by_role[person["role"]].append(usable_address(person["email"]))
+    fallback = [address for address in by_role["fallback_owner"] or by_role["operators"] if address]
+
+    def readers(owner_email: str) -> Iterable[str]:
+        address = usable_address(owner_email)
+        return (address,) if address else fallback
+
+    rows: dict[str, list[_Row]] = defaultdict(list)
+    unknown: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
+    names: dict[str, str] = {}
+    for row in facts.rows:
+        for address in readers(row.owner_email):
+            rows[address].append(row)
+            if usable_address(row.owner_email):
+                names.setdefault(address, row.owner_name)
+    for owner_email, code, reason, customers in facts.unknown:
+        for address in readers(owner_email):
+            unknown[address].append((code, reason, customers))
+    for address in sorted(rows):
+        person = known.get(address, {})
+        is_fallback = any(not usable_address(row.owner_email) for row in rows[address])
+        yield _Mailing(
+            audience="owner",
+            department=None,
+            recipient=address,
+            reader=plain(person.get("name")) or names.get(address, ""),
+            language=words_for(person.get("language") or facts.company["language"]).language,
+            rows=rows[address],
+            unknown=unknown[address],
+            filter_by=None if is_fallback else ("owner_email", plain(rows[address][0].owner_email)),
+        )
+
+
+def _to_heads(facts: _Facts) -> Iterator[_Mailing]:
+    """One mailing a head and department: customers whose warning rests on an indicator of the department."""
+    told = set()
+    for person in facts.recipients:
+        address, department = usable_address(person["email"]), person["department"]
+        if person["role"] != "head" or address is None or (address, department) in told:
+            continue
+        told.add((address, department))
+        codes = _codes_of(facts, department)
+        rows = [row for row in facts.rows if row.indicator_codes & codes]
+        if rows:
+            yield _Mailing(
+                audience=f"head:{department}",
+                department=department,
+                recipient=address,
+                reader=plain(person["name"]),
+                language=words_for(person["language"]).language,
+                rows=rows,
+                unknown=[entry[1:] for entry in facts.unknown if entry[1] in codes],
+                filter_by=None,
+            )
+
+
+def _codes_of(facts: _Facts, department: str) -> frozenset[str]:
+    return frozenset(code for code, indicator in facts.indicators.items() if department in indicator.departments)
+
+
+def _read_wording(connection: Connection, run: Run, mailings: Sequence[_Mailing]) -> _Wording:
+    """Sentences of the customers that some mail shows, in the languages that are read."""
+    shown = sorted({row.customer_id for mailing in mailings for row in mailing.shown})
+    languages = sorted({mailing.language for mailing in mailings})
+    found = connection.execute(
+        "select customer_id, language, indicator_code, state, name, sentence from marts.rpt_indicator_sentences"
+        " where run_id = %s and customer_id = any(%s) and language = any(%s) and state in ('serious', 'watch')"
+        " order by customer_id, state = 'watch', indicator_code",
+        (run.run_id, shown, languages),
+    )
+    sentences: dict[tuple[str, str], list[Sentence]] = defaultdict(list)
+    names = {}
+    for customer_id, language, code, state, name, text in found:
+        names[language, code] = plain(name)
+        sentences[language, customer_id].append(Sentence(code, state, plain(name), plain(text, _LONGEST_SENTENCE)))
+    return _Wording(sentences, names)
+
+
+def _digest(facts: _Facts, run: Run, mailing: _Mailing, wording: _Wording) -> Digest:
+    codes = _codes_of(facts, mailing.department) if mailing.department else None
+    return Digest(
+        company=plain(facts.company["name"]),
+        currency=facts.company["currency"],
+        language=mailing.language,
+        audience=mailing.audience,
+        department=mailing.department,
+        recipient=mailing.recipient,
+        reader=mailing.reader,
+        run=run,
+        counts=Counter((row.level, row.change) for row in mailing.rows),
+        money_at_risk=sum((row.money_at_risk for row in mailing.rows), Decimal(0)),
+        warned=tuple(
+            _warned(row, mailing, codes, wording.sentences.get((mailing.language, row.customer_id), ()))
+            for row in mailing.shown
+        ),
+        unknown=_unknown(facts, mailing, wording),
+        filter_by=mailing.filter_by,
+    )
+
+
+def _warned(row: _Row, mailing: _Mailing, codes: frozenset[str] | None, sentences: Sequence[Sentence]) -> Warned:
+    """First what concerns the reader: a head's own indicators; for an owner those that the level rests on."""
+    first = row.indicator_codes if codes is None else codes
+    reasons = tuple(sentence for sentence in sentences if sentence.indicator_code in first)[:MOST_SENTENCES]
+    rest = tuple(sentence for sentence in sentences if sentence.indicator_code not in first)
+    also = rest[: MOST_SENTENCES - len(reasons)]
+    is_own = mailing.department is None and usable_address(row.owner_email) == mailing.recipient
+    return Warned(
+        customer_id=plain(row.customer_id),
+        name=row.name,
+        owner_name="" if is_own else row.owner_name,
+        level=row.level,
+        change=row.change,
+        level_since=row.level_since,
+        money_at_risk=row.money_at_risk,
+        reasons=reasons,
+        also=also,
+        more_sentences=len(sentences) - len(reasons) - len(also),
+    )
+
+
+def _unknown(facts: _Facts, mailing: _Mailing, wording: _Wording) -> tuple[Unknown, ...]:
+    """Count what could not be judged by indicator and reason, most customers first."""
+    reasons: dict[str, Counter[str]] = defaultdict(Counter)
+    for code, reason, customers in mailing.unknown:
+        reasons[code][reason] += customers
+    unknown = [
+        Unknown(
+            name=_name(facts, mailing.language, code, wording),
+            reasons=tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
+        )
+        for code, counts in reasons.items()
+    ]
+    return tuple(sorted(unknown, key=lambda entry: (-entry.customers, entry.name)))
+
+
+def _name(facts: _Facts, language: str, code: str, wording: _Wording) -> str:
+    """Name an indicator: as the marts word it, else as the policy does (in Chinese), else by its code made readable."""
+    indicator = facts.indicators.get(code)
+    own = plain(indicator.name) if indicator and language != "en" else ""
+    return wording.names.get((language, code)) or own or code.replace("_", " ").capitalize()

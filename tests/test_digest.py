@@ -1,0 +1,624 @@
+"""The digest room up to the outbox: who is told what, in which words, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from html.parser import HTMLParser
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from early_warning.digest import compose, outbox_list
+from early_warning.digest.render import LARGEST_HTML, render
+from early_warning.digest.select import Digest, Run, Sentence, Unknown, Warned, plain, usable_address
+from early_warning.warehouse import Warehouse
+
+DAY = date(2026, 6, 30)
+CUT_OFF = datetime(2026, 6, 30, 16, tzinfo=UTC)  # midnight after DAY in Shanghai
+PUBLISHED = datetime(2026, 6, 30, 22, 14, 9, tzinfo=UTC)
+MARTS = """
+create schema if not exists marts;
+create table marts.fct_customer_levels (
+    customer_id text, run_id bigint, as_of_date date, customer_name text, owner_name text, owner_email text,
+    warning_level integer, raw_level integer, change text, level_since date, peak_level integer, rule_codes text[],
+    indicator_codes text[], money_at_risk_amount numeric
+);
+create table marts.fct_indicator_values (
+    customer_id text, run_id bigint, indicator_code text, state text, unknown_reason text
+);
+create table marts.rpt_indicator_sentences (
+    customer_id text, run_id bigint, indicator_code text, department text, also_departments text[], state text,
+    language text, name text, sentence text
+);
+"""
+INDICATORS = {
+    "order_amount": ("交易金额", "Order amount", "demand", "sales", []),
+    "days_since_last_order": ("未购天数", "Days without an order", "demand", "sales", []),
+    "overdue_days": ("欠款时间", "Days overdue", "arrears", "finance", []),
+    "complaint_rate": ("投诉率", "Complaint rate", "service", "service", ["product"]),
+    "satisfaction": ("服务满意度", "Satisfaction", "satisfaction", "service", []),
+}
+SENTENCES = {
+    "order_amount": (
+        "近 3 个月每月最多 ¥12,400，不到自身基准 ¥48,200 的 40%",
+        "at most ¥12,400 a month, under 40 % of ¥48,200",
+    ),
+    "days_since_last_order": ("已 172 天未下单，通常间隔 28 天", "no order for 172 days, usually 28 days apart"),
+    "overdue_days": ("最早一笔欠款已逾期 71 天，阈值 30 天", "the oldest unpaid part is 71 days past due, limit 30"),
+    "complaint_rate": ("90 天内投诉 4 次，阈值 3 次", "4 complaints in 90 days, limit 3"),
+    "satisfaction": ("最近两次评分最高 52 分，低于 60 分", "the better of the last two scores is 52, below 60"),
+}
+HOSTILE = "恶意公司</td><script>alert(1)</script>\r\nBcc: all@example.com\r\n\r\n\u202eevil\u202c{{ 7 * 7 }}"
+
+
+@dataclass
+class World:
+    """A published run over invented customers; each method says one thing about it."""
+
+    warehouse: Warehouse
+    customers: int = 0
+    runs: list[int] = field(default_factory=list)
+
+    def run(self, *, state: str = "published", cut_off: datetime = CUT_OFF, is_backfill: bool = False) -> int:
+        """Open a run that ended in a state."""
+        [row] = self.warehouse.rows(
+            "insert into ops.run"
+            " (as_of_date, as_of_at, company_time_zone, policy_hash, state, is_backfill, published_at)"
+            " values (%s, %s, 'Asia/Shanghai', 'p', %s, %s, %s) returning run_id",
+            (cut_off + timedelta(hours=8) - timedelta(microseconds=1)).date(),
+            cut_off,
+            state,
+            is_backfill,
+            PUBLISHED,
+        )
+        self.runs.append(row["run_id"])
+        return self.runs[-1]
+
+    def recipient(
+        self, role: str, email: str, *, department: str = "", name: str = "", language: str = "zh-CN"
+    ) -> None:
+        """Add a line of recipients.csv."""
+        self.warehouse.execute(
+            "insert into ops.recipient (role, department, name, email, language) values (%s, %s, %s, %s, %s)",
+            *(role, department, name, email, language),
+        )
+
+    def customer(
+        self,
+        name: str,
+        *,
+        level: int | None = 2,
+        owner: str | None = "wang.fang@example.cn",
+        owner_name: str = "王芳",
+        change: str = "unchanged",
+        money: int = 1000,
+        because: tuple[str, ...] = ("days_since_last_order",),
+        watch: tuple[str, ...] = (),
+        unknown: tuple[tuple[str, str], ...] = (),
+    ) -> str:
+        """Add a customer to the newest run: its level, why, what else is out of line, what is unknown."""
+        self.customers += 1
+        customer_id, run_id = f"C{self.customers:05}", self.runs[-1]
+        self.warehouse.execute(
+            "insert into marts.fct_customer_levels values"
+            " (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '{rule}', %s, %s)",
+            *(customer_id, run_id, DAY, name, owner_name, owner, level, level, change),
+            *(DAY - timedelta(days=self.customers % 9), level, list(because), money),
+        )
+        for state, codes in (("serious", because), ("watch", watch)):
+            for code in codes:
+                chinese, english, _, department, also = INDICATORS[code]
+                for language, label, words in (("zh-CN", chinese, 0), ("en", english, 1)):
+                    self.warehouse.execute(
+                        "insert into marts.rpt_indicator_sentences values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                        *(customer_id, run_id, code, department, also, state, language, label, SENTENCES[code][words]),
+                    )
+        for code, reason in unknown:
+            self.warehouse.execute(
+                "insert into marts.fct_indicator_values values (%s, %s, %s, 'unknown', %s)",
+                *(customer_id, run_id, code, reason),
+            )
+        return customer_id
+
+    def mails(self) -> dict[tuple[str, str], EmailMessage]:
+        """Every mail of the outbox by audience and recipient."""
+        rows = self.warehouse.rows("select audience, recipient, mime from ops.outbox")
+        return {
+            (row["audience"], row["recipient"]): message_from_bytes(row["mime"], policy=policy.SMTP) for row in rows
+        }
+
+
+@pytest.fixture
+def world(warehouse: Warehouse) -> World:
+    """A company in Shanghai with its policy's indicators, and no run yet."""
+    warehouse.execute(MARTS)
+    warehouse.execute("insert into ops.company values ('/company', '南方五金', 'Asia/Shanghai', 'CNY', 'zh-CN')")
+    warehouse.execute("insert into policy.policy (policy_hash) values ('p')")
+    for code, (name, _, family, department, also) in INDICATORS.items():
+        warehouse.execute(
+            "insert into policy.indicators values ('p', %s, %s, %s, %s, %s, 'unit', 'high', true)",
+            *(code, name, family, department, also),
+        )
+    return World(warehouse)
+
+
+def text_of(mail: EmailMessage, kind: str = "plain") -> str:
+    """One body of a mail."""
+    body = mail.get_body((kind,))
+    assert body is not None
+    return str(body.get_content())
+
+
+class _Html(HTMLParser):
+    """What a reader of the HTML sees, and which elements made it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.seen: list[str] = []
+        self._inside: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self._inside.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and not {"style", "title"} & set(self._inside[-1:]):
+            self.seen.append(data.strip())
+
+
+# Who is told
+
+
+def test_compose_writes_one_mail_an_owner_and_a_head(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "sales@example.cn", department="sales", name="李强")
+    world.recipient("head", "product@example.cn", department="product", name="赵敏")
+    world.recipient("head", "finance@example.cn", department="finance", name="孙丽")
+    world.customer("上海明珠机电有限公司")
+    world.customer("Harbour & Sons Ltd", owner="li.lei@example.cn", owner_name="李雷", because=("complaint_rate",))
+    world.customer("健康客户", level=None, owner="nobody@example.cn", because=())
+
+    assert compose(world.warehouse, run_id) == 4
+
+    mails = world.mails()
+    assert set(mails) == {
+        ("owner", "wang.fang@example.cn"),
+        ("owner", "li.lei@example.cn"),
+        ("head:sales", "sales@example.cn"),
+        ("head:product", "product@example.cn"),  # complaint_rate is also product's
+    }
+    assert "上海明珠机电有限公司" in text_of(mails["owner", "wang.fang@example.cn"])
+    assert "Harbour" not in text_of(mails["owner", "wang.fang@example.cn"])
+    assert "负责人 王芳" not in text_of(mails["owner", "wang.fang@example.cn"])
+    assert "负责人 李雷" in text_of(mails["head:product", "product@example.cn"])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        None,
+        "",
+        "wang.fang",
+        "a@example.cn; b@example.cn",
+        "a@example.cn\r\nBcc: b@example.cn",
+        ".a@example.cn",
+        "王@例.cn",
+    ],
+)
+def test_owner_without_usable_address_goes_to_the_fallback_owner(world: World, address: str | None) -> None:
+    run_id = world.run()
+    world.recipient("fallback_owner", "desk@example.cn", name="客户部")
+    world.customer("无主客户", owner=address, owner_name="陈晨")
+    world.customer("自己的客户", owner="Desk@example.cn", owner_name="客户部")
+
+    assert compose(world.warehouse, run_id) == 1
+
+    text = text_of(world.mails()["owner", "desk@example.cn"])
+    assert "无主客户" in text
+    assert "负责人 陈晨" in text
+    assert "自己的客户" in text
+
+
+def test_no_fallback_owner_tells_the_operators_instead(world: World) -> None:
+    run_id = world.run()
+    world.recipient("operators", "ops@example.cn")
+    world.customer("无主客户", owner=None)
+
+    compose(world.warehouse, run_id)
+
+    assert set(world.mails()) == {("owner", "ops@example.cn")}
+
+
+def test_no_warnings_no_mail(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "sales@example.cn", department="sales")
+    world.customer("健康客户", level=None, because=(), watch=("order_amount",))
+
+    assert compose(world.warehouse, run_id) == 0
+    assert world.mails() == {}
+    assert is_composed(world, run_id)
+
+
+def is_composed(world: World, run_id: int) -> bool:
+    """Whether the run is noted as composed."""
+    [row] = world.warehouse.rows("select composed_at from ops.run where run_id = %s", run_id)
+    return row["composed_at"] is not None
+
+
+# Once
+
+
+def test_composing_again_adds_nothing(world: World) -> None:
+    run_id = world.run()
+    world.customer("上海明珠机电有限公司")
+
+    assert compose(world.warehouse, run_id) == 1
+    before = world.warehouse.rows("select * from ops.outbox")
+    assert compose(world.warehouse, run_id) == 0
+    assert world.warehouse.rows("select * from ops.outbox") == before
+
+
+def test_rerun_of_the_same_cut_off_composes_nothing(world: World) -> None:
+    first = world.run()
+    world.customer("上海明珠机电有限公司")
+    compose(world.warehouse, first)
+    again = world.run()
+    world.customer("今天才更正的客户", owner="new.owner@example.cn")
+
+    assert compose(world.warehouse, again) == 0
+    assert len(world.mails()) == 1
+    assert is_composed(world, again)
+
+
+def test_backfill_composes_nothing(world: World) -> None:
+    run_id = world.run(is_backfill=True)
+    world.customer("上海明珠机电有限公司")
+
+    assert compose(world.warehouse, run_id) == 0
+    assert world.mails() == {}
+    assert is_composed(world, run_id)
+
+
+@pytest.mark.parametrize("state", ["running", "failed", "stopped"])
+def test_run_that_is_not_published_is_not_told(world: World, state: str) -> None:
+    run_id = world.run(state=state)
+    world.customer("上海明珠机电有限公司")
+
+    with pytest.raises(ValueError, match="not published"):
+        compose(world.warehouse, run_id)
+    assert world.mails() == {}
+
+
+def test_failure_while_composing_leaves_nothing_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = world.run()
+    for number in range(3):
+        world.customer("客户", owner=f"owner{number}@example.cn")
+    rendered: list[Digest] = []
+
+    def third_fails(digest: Digest) -> Any:
+        rendered.append(digest)
+        if len(rendered) == 3:
+            raise RuntimeError("no")
+        return render(digest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("early_warning.digest.composition.render", third_fails)
+        with pytest.raises(RuntimeError):
+            compose(world.warehouse, run_id)
+
+    assert world.mails() == {}
+    assert compose(world.warehouse, run_id) == 3
+
+
+def test_later_cut_off_of_the_same_day_tells_only_what_changed(world: World) -> None:
+    morning = world.run(cut_off=datetime(2026, 6, 30, 1, 30, tzinfo=UTC))
+    world.customer("早已知道的客户")
+    compose(world.warehouse, morning)
+    noon = world.run(cut_off=datetime(2026, 6, 30, 6, tzinfo=UTC))
+    world.customer("早已知道的客户")
+    world.customer("新的客户", change="new", level=1)
+    world.customer("别人的客户", owner="li.lei@example.cn")
+
+    assert compose(world.warehouse, noon) == 1
+
+    [mail] = world.warehouse.rows("select subject, mime from ops.outbox where run_id = %s", noon)
+    text = text_of(message_from_bytes(mail["mime"], policy=policy.SMTP))
+    assert "更新" in mail["subject"]
+    assert "截至 2026年6月30日 14:00" in text
+    assert "新的客户" in text
+    assert "早已知道的客户" not in text
+
+
+def test_same_facts_give_the_same_bytes(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "sales@example.cn", department="sales", name="李强")
+    for number in range(20):
+        world.customer(f"客户{number}", change="new" if number % 3 else "eased", watch=("satisfaction",))
+    compose(world.warehouse, run_id)
+    first = world.warehouse.rows("select mail_key, message_id, subject, mime from ops.outbox order by 1")
+    world.warehouse.execute("delete from ops.outbox")
+    world.warehouse.execute("update ops.run set composed_at = null")
+
+    compose(world.warehouse, run_id)
+
+    assert world.warehouse.rows("select mail_key, message_id, subject, mime from ops.outbox order by 1") == first
+
+
+# What a mail says
+
+
+def test_mail_has_the_headers_of_a_ledger_mail(world: World) -> None:
+    run_id = world.run()
+    world.customer("上海明珠机电有限公司", change="new", level=1)
+
+    compose(world.warehouse, run_id, from_address="warning@nanfang.example")
+
+    [mail], [entry] = world.mails().values(), outbox_list(world.warehouse)
+    assert mail["From"] == "客户预警 <warning@nanfang.example>"
+    assert mail["To"] == "王芳 <wang.fang@example.cn>"
+    assert mail["Subject"] == entry["subject"] == "【客户预警】6月30日：新增一级 1；共 1 位客户待处理 — 王芳"
+    assert mail["Date"].datetime == PUBLISHED
+    assert mail["Message-ID"] == entry["message_id"] == f"<{entry['mail_key'][:32]}@nanfang.example>"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    [row] = world.warehouse.rows("select mime from ops.outbox")
+    assert row["mime"].isascii()
+    assert max(map(len, row["mime"].splitlines())) <= 78
+
+
+def test_warnings_are_ranked_and_the_rest_is_counted(world: World) -> None:
+    run_id = world.run()
+    for number in range(16):
+        world.customer(f"三级客户{number:02}", level=3, money=number)
+    world.customer("二级老客户", level=2, money=900_000)
+    world.customer("二级新客户", level=2, money=10, change="new")
+    world.customer("二级升级客户", level=2, money=20, change="escalated")
+    world.customer("一级客户", level=1, money=5)
+
+    compose(world.warehouse, run_id)
+
+    [mail] = world.mails().values()
+    text = text_of(mail)
+    order = ["一级客户", "二级升级客户", "二级新客户", "二级老客户", "三级客户15", "三级客户05"]
+    assert [text.index(name) for name in order] == sorted(text.index(name) for name in order)
+    assert "三级客户04" not in text
+    assert "另有 5 位客户未在此列出（三级：5 位）" in text
+    assert "owner_email = 'wang.fang@example.cn'" in text
+    assert mail["Subject"] == "【客户预警】6月30日：新增二级 1、升级 1；共 20 位客户待处理 — 王芳"
+
+
+def test_each_warning_says_level_change_since_money_and_reasons(world: World) -> None:
+    run_id = world.run()
+    world.customer(
+        "上海明珠机电有限公司",
+        level=1,
+        change="escalated",
+        money=1_284_500,
+        because=("order_amount", "overdue_days"),
+        watch=("satisfaction",),
+    )
+
+    compose(world.warehouse, run_id)
+
+    [mail] = world.mails().values()
+    for seen in (text_of(mail), " ".join(_Html(text_of(mail, "html")).seen)):
+        for words in (
+            "上海明珠机电有限公司",
+            "C00001",
+            "一级",
+            "极高",
+            "升级",
+            "24 小时内",
+            "自6月29日起",
+            "风险金额 ¥1,284,500",
+            "近 3 个月每月最多 ¥12,400，不到自身基准 ¥48,200 的 40%",
+            "最早一笔欠款已逾期 71 天",
+            "其他异常指标",
+            "关注",
+            "服务满意度",
+        ):
+            assert words in seen
+
+
+def test_head_reads_the_departments_sentences_first(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "finance@example.cn", department="finance", name="孙丽")
+    world.customer("上海明珠机电有限公司", because=("order_amount", "overdue_days"), watch=("satisfaction",))
+
+    compose(world.warehouse, run_id)
+
+    text = text_of(world.mails()["head:finance", "finance@example.cn"])
+    order = ["欠款时间", "其他部门的指标", "交易金额", "服务满意度"]
+    assert [text.index(words) for words in order] == sorted(text.index(words) for words in order)
+
+
+def test_unknown_counts_are_the_readers_own(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "finance@example.cn", department="finance")
+    blind = (("satisfaction", "expired"), ("overdue_days", "no_data"))
+    world.customer("有预警", because=("overdue_days",), unknown=(("satisfaction", "short_history"),))
+    world.customer("同一负责人", level=None, because=(), unknown=blind)
+    world.customer("同一负责人", level=None, because=(), unknown=blind)
+    world.customer("别人的", level=None, because=(), owner="li.lei@example.cn", unknown=blind)
+
+    compose(world.warehouse, run_id)
+
+    owners = text_of(world.mails()["owner", "wang.fang@example.cn"])
+    assert "- 服务满意度：记录已过期 2 位、历史太短 1 位" in owners
+    assert "- 欠款时间：没有数据 2 位" in owners
+    finance = text_of(world.mails()["head:finance", "finance@example.cn"])
+    assert "- 欠款时间：没有数据 3 位" in finance
+    assert "服务满意度：" not in finance
+
+
+def test_english_reader_reads_english(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "sales@example.cn", department="sales", name="Ana Silva", language="en")
+    world.customer("Harbour & Sons Ltd", change="new", level=1, money=1_284_500, unknown=(("overdue_days", "no_base"),))
+    world.customer("Long Quay Trading", level=3, because=("order_amount",))
+
+    compose(world.warehouse, run_id)
+
+    mail = world.mails()["head:sales", "sales@example.cn"]
+    assert mail["Subject"] == "[Customer warnings] 30 Jun: Level 1 new: 1; 2 to handle — Sales Ana Silva"
+    text = text_of(mail)
+    assert "as of 30 June 2026" in text
+    assert "Days without an order: no order for 172 days" in text
+    assert "CN¥1,284,500 at risk" in text
+    assert not any("\u4e00" <= character <= "\u9fff" for character in text.replace("王芳", "").replace("南方五金", ""))
+
+
+def test_language_without_words_reads_simplified_chinese(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "sales@example.cn", department="sales", language="zh-TW")
+    world.customer("上海明珠机电有限公司")
+
+    compose(world.warehouse, run_id)
+
+    assert "未购天数：已 172 天未下单" in text_of(world.mails()["head:sales", "sales@example.cn"])
+
+
+# Nothing that a source says can change a mail's form
+
+
+def test_hostile_names_stay_text(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "sales@example.cn", department="sales", name="李强\r\nBcc: x@example.com\u202e")
+    world.customer(HOSTILE, owner_name='"王芳" <x@example.com>\r\nBcc: y@example.com')
+    world.customer("很长" * 400)
+
+    assert compose(world.warehouse, run_id) == 2
+
+    for mail in world.mails().values():
+        assert mail["Bcc"] is None
+        assert len(mail["To"].addresses) == 1
+        html = text_of(mail, "html")
+        parsed = _Html(html)
+        assert not {"script", "img", "a", "link", "iframe", "form"} & parsed.tags
+        assert "{{ 7 * 7 }}" in html
+        assert "\u202e" not in mail.as_string() + html + text_of(mail)
+        line = next(line for line in text_of(mail).splitlines() if "恶意公司" in line)
+        assert "Bcc: all@example.com evil" in line
+        assert len(html.encode()) < LARGEST_HTML
+
+
+def test_plain_and_usable_address() -> None:
+    assert plain("a\r\nb\u2066c\x00d\u2028e") == "a b c d e"
+    assert plain(None) == ""
+    assert plain("👩\u200d🔧") == "👩\u200d🔧"
+    assert len(plain("长" * 500)) == 120
+    assert usable_address(" Wang.Fang@Example.CN ") == "wang.fang@example.cn"
+    assert usable_address("a..b@example.cn") is None
+
+
+# Pure rendering
+
+
+def digest(**changes: Any) -> Digest:
+    """A small digest to be changed."""
+    warned = Warned(
+        customer_id="C1",
+        name="上海明珠机电有限公司",
+        owner_name="",
+        level=1,
+        change="new",
+        level_since=DAY,
+        money_at_risk=Decimal("1284500.50"),
+        reasons=(Sentence("order_amount", "serious", "交易金额", "近 3 个月每月最多 ¥12,400"),),
+        also=(),
+        more_sentences=0,
+    )
+    base = Digest(
+        company="南方五金",
+        currency="CNY",
+        language="zh-CN",
+        audience="owner",
+        department=None,
+        recipient="wang.fang@example.cn",
+        reader="王芳",
+        run=Run(7, DAY, CUT_OFF, "Asia/Shanghai", "p", PUBLISHED, is_update=False),
+        counts={(1, "new"): 1},
+        money_at_risk=Decimal("1284500.50"),
+        warned=(warned,),
+        unknown=(),
+        filter_by=("owner_email", "wang.fang@example.cn"),
+    )
+    return replace(base, **changes)
+
+
+def test_html_needs_nothing_from_outside_and_suits_phone_and_dark() -> None:
+    html = render(digest()).html
+    assert not {"img", "a", "link", "script", "iframe"} & _Html(html).tags
+    assert not {"src", "href", "background"} & _Html(html).attributes
+    assert "url(" not in html
+    assert "http" not in html
+    for needed in ('name="viewport"', 'content="light dark"', "prefers-color-scheme:dark", "max-width:640px"):
+        assert needed in html
+
+
+def test_html_stays_below_the_clip_by_showing_fewer() -> None:
+    [warned] = digest().warned
+    endless = Sentence("order_amount", "serious", "指标" * 60, "<&>" * 100)
+    many = tuple(
+        replace(warned, customer_id=f"C{number}", name="<长>" * 40, reasons=(endless,) * 6) for number in range(15)
+    )
+    rendered = render(digest(warned=many, counts={(1, "new"): 40}))
+    assert len(rendered.html.encode()) <= LARGEST_HTML
+    shown = rendered.text.count("[新增]")
+    assert 0 < shown < 15
+    assert f"另有 {40 - shown} 位客户" in rendered.text
+
+
+def test_nothing_new_says_so_and_the_nameless_are_greeted() -> None:
+    rendered = render(digest(counts={(2, "unchanged"): 3}, reader=""))
+    assert rendered.subject == "【客户预警】6月30日：无新增、无升级；共 3 位客户待处理 — wang.fang@example.cn"
+    assert "您好！" in rendered.text
+
+
+def test_long_list_of_unknowns_is_cut_short() -> None:
+    unknown = tuple(Unknown(f"指标{number}", (("no_data", 1200),)) for number in range(9))
+    text = render(digest(unknown=unknown)).text
+    assert "- 指标0：没有数据 1,200 位" in text
+    assert "指标6" not in text
+    assert "另有 3 项指标" in text
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG contrast of two colours such as #b42318."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def pairs() -> Iterator[tuple[str, str]]:
+    """Ink on ground as the template puts them, light then dark."""
+    yield from (("#ffffff", ink) for ink in ("#b42318", "#a84300", "#175cd3"))
+    yield from (("#b42318", "#fef3f2"), ("#a84300", "#fff6ed"), ("#175cd3", "#eff8ff"), ("#46525f", "#edf0f4"))
+    yield from (("#7a5200", "#ffffff"), ("#566373", "#ffffff"), ("#566373", "#eef1f5"), ("#1d2733", "#ffffff"))
+    yield from (("#b42318", "#eef1f5"), ("#a84300", "#eef1f5"), ("#175cd3", "#eef1f5"))
+    yield from (("#ff8f85", "#3b1513"), ("#ffa861", "#38200c"), ("#84b9ff", "#122644"), ("#d5dce4", "#2b323b"))
+    yield from ((ink, "#161b22") for ink in ("#e6edf3", "#9ea7b3", "#ff8f85", "#e5b567", "#ffa861", "#84b9ff"))
+
+
+@pytest.mark.parametrize(("ink", "ground"), list(pairs()))
+def test_colours_are_readable(ink: str, ground: str) -> None:
+    template = files("early_warning.digest").joinpath("templates/digest.html.j2").read_text(encoding="utf-8")
+    assert ink in template, "the list of pairs has fallen behind the template"
+    assert ground in template, "the list of pairs has fallen behind the template"
+    assert contrast(ink, ground) >= 4.5

@@ -1,0 +1,533 @@
+"""The outbox and its delivery, against real SMTP servers that behave, refuse, delay and die."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+
+from early_warning.digest import (
+    Notice,
+    SendResult,
+    SmtpSettings,
+    deliver,
+    notify_operators,
+    outbox_list,
+    outbox_resend,
+    outbox_show,
+    send_owed,
+)
+from early_warning.digest.outbox import mail_key, post, write_letter
+from early_warning.embedded.mail import catch_mail
+from early_warning.problems import ConfigurationError
+from early_warning.settings import Recipient
+from early_warning.warehouse import Warehouse
+
+Answer = Callable[[SMTP, str, int], str]
+
+
+class Server:
+    """Takes mail and remembers it. `at_rcpt` and `at_data` answer for a recipient and how often it was tried."""
+
+    def __init__(self, at_rcpt: Answer | None = None, at_data: Answer | None = None) -> None:
+        self.at_rcpt = at_rcpt or (lambda server, recipient, times: "250 OK")
+        self.at_data = at_data or (lambda server, recipient, times: "250 OK")
+        self.taken: list[tuple[str, str]] = []
+        self.tried: dict[tuple[str, str], int] = {}
+        self.connections = 0
+
+    def _times(self, command: str, recipient: str) -> int:
+        self.tried[command, recipient] = self.tried.get((command, recipient), 0) + 1
+        return self.tried[command, recipient]
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Count connections."""
+        session.host_name = hostname
+        self.connections += 1
+        return responses
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Answer for one recipient."""
+        answer = self.at_rcpt(server, address, self._times("RCPT", address))
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Answer for the content; what is taken is kept by recipient and Message-ID."""
+        [recipient] = envelope.rcpt_tos
+        message = message_from_bytes(envelope.original_content or b"", policy=policy.SMTP)
+        answer = self.at_data(server, recipient, self._times("DATA", recipient))
+        if answer.startswith("250"):
+            self.taken.append((recipient, str(message["Message-ID"])))
+        return answer
+
+
+class _OnFreePort(Controller):
+    def __init__(self, handler: Server, port: int, **options: Any) -> None:
+        self._bound = socket.create_server(("127.0.0.1", port))
+        super().__init__(handler, hostname="127.0.0.1", port=self._bound.getsockname()[1], **options)
+
+    def _create_server(self) -> Any:
+        return self.loop.create_server(self._factory_invoker, sock=self._bound)
+
+
+@contextmanager
+def serving(server: Server, port: int = 0, **options: Any) -> Iterator[SmtpSettings]:
+    """Run a server while the block runs."""
+    controller = _OnFreePort(server, port, server_hostname="localhost", **options)
+    controller.start()
+    try:
+        yield SmtpSettings("127.0.0.1", controller.port, timeout_seconds=5)
+    finally:
+        controller.stop()
+
+
+def free_port() -> int:
+    """Find a port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture
+def run_id(warehouse: Warehouse) -> int:
+    """A published run to tell of."""
+    [row] = warehouse.rows(
+        "insert into ops.run (as_of_date, as_of_at, company_time_zone, policy_hash, state, is_backfill, published_at)"
+        " values ('2026-06-30', '2026-06-30 16:00+00', 'Asia/Shanghai', 'p', 'published', false, now())"
+        " returning run_id"
+    )
+    return int(row["run_id"])
+
+
+def owe(warehouse: Warehouse, run_id: int, *recipients: str) -> list[str]:
+    """Put a mail for each recipient into the outbox; returns their Message-IDs."""
+    message_ids = []
+    for recipient in recipients:
+        letter = write_letter(
+            mail_key("test", recipient),
+            sender="客户预警",
+            from_address="warning@nanfang.example",
+            reader="王芳",
+            recipient=recipient,
+            written_at=datetime(2026, 6, 30, tzinfo=UTC),
+            subject="【客户预警】6月30日",
+            text="共 3 位客户\n",
+            html="<p>共 3 位客户</p>",
+        )
+        with warehouse.connect() as connection:
+            assert post(connection, letter, run_id=run_id, audience="owner")
+        message_ids.append(letter.message_id)
+    return message_ids
+
+
+def entry(warehouse: Warehouse, recipient: str) -> dict[str, Any]:
+    """A recipient's line in the ledger."""
+    [found] = [line for line in outbox_list(warehouse) if line["recipient"] == recipient]
+    return found
+
+
+def make_due(warehouse: Warehouse) -> None:
+    """Let the back-off pass."""
+    warehouse.execute("update ops.outbox set next_attempt_at = now()")
+
+
+# A server that behaves
+
+
+def test_owed_mails_are_sent_once_in_one_session(warehouse: Warehouse, run_id: int) -> None:
+    ids = owe(warehouse, run_id, "a@example.cn", "b@example.cn", "c@example.cn")
+    server = Server()
+    with serving(server) as smtp:
+        assert send_owed(warehouse, smtp) == SendResult(sent=3, pending=0, refused=0)
+        assert send_owed(warehouse, smtp, ignore_back_off=True) == SendResult(sent=0, pending=0, refused=0)
+
+    assert sorted(message_id for _, message_id in server.taken) == sorted(ids)
+    assert server.connections == 1
+    sent = entry(warehouse, "a@example.cn")
+    assert (sent["state"], sent["attempts"], sent["last_error"]) == ("sent", 1, None)
+    assert sent["sent_at"] is not None
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
+def test_user_and_password_open_the_session(warehouse: Warehouse, run_id: int) -> None:
+    owe(warehouse, run_id, "a@example.cn")
+    seen: list[Any] = []
+
+    def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        seen.append((data.login, data.password))
+        return AuthResult(success=data.password == b"gehe!m", handled=False)
+
+    server = Server()
+    with serving(server, authenticator=authenticate, auth_required=True, auth_require_tls=False) as smtp:
+        url = f"smtp://ew:{{}}@{smtp.host}:{smtp.port}?from=warning@nanfang.example"
+        wrong = send_owed(warehouse, SmtpSettings.from_url(url.format("wrong")))
+        assert (wrong.sent, wrong.pending, wrong.refused) == (0, 1, 0)
+        assert entry(warehouse, "a@example.cn")["last_error"].startswith("535")
+        right = send_owed(warehouse, SmtpSettings.from_url(url.format("gehe%21m")), ignore_back_off=True)
+    assert right == SendResult(sent=1, pending=0, refused=0)
+    assert seen[-1] == (b"ew", b"gehe!m")
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
+def test_forgotten_login_leaves_mails_owed(warehouse: Warehouse, run_id: int) -> None:
+    owe(warehouse, run_id, "a@example.cn")
+    options: dict[str, Any] = {
+        "authenticator": lambda *_: AuthResult(success=False),
+        "auth_required": True,
+        "auth_require_tls": False,
+    }
+    with serving(Server(), **options) as smtp:
+        assert send_owed(warehouse, smtp) == SendResult(sent=0, pending=1, refused=0)
+
+
+def test_two_processes_send_each_mail_once(warehouse: Warehouse, run_id: int) -> None:
+    recipients = [f"owner{number}@example.cn" for number in range(20)]
+    owe(warehouse, run_id, *recipients)
+    server = Server()
+    results: list[SendResult] = []
+    with serving(server) as smtp:
+        senders = [threading.Thread(target=lambda: results.append(send_owed(warehouse, smtp))) for _ in range(3)]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join(60)
+    assert sum(result.sent for result in results) == 20
+    assert sorted(recipient for recipient, _ in server.taken) == sorted(recipients)
+
+
+# A server that does not
+
+
+def test_dead_server_only_delays(warehouse: Warehouse, run_id: int) -> None:
+    owe(warehouse, run_id, "a@example.cn", "b@example.cn")
+    port = free_port()
+    down = SmtpSettings("127.0.0.1", port)
+
+    assert send_owed(warehouse, down) == SendResult(sent=0, pending=2, refused=0)
+    for recipient in ("a@example.cn", "b@example.cn"):
+        owed = entry(warehouse, recipient)
+        assert (owed["state"], owed["attempts"]) == ("pending", 1)
+        assert "ConnectionRefusedError" in owed["last_error"]
+
+    server = Server()
+    with serving(server, port) as smtp:
+        assert send_owed(warehouse, smtp) == SendResult(sent=0, pending=2, refused=0), "not before its time"
+        assert send_owed(warehouse, smtp, ignore_back_off=True) == SendResult(sent=2, pending=0, refused=0)
+
+
+def test_back_off_grows_to_an_hour(warehouse: Warehouse, run_id: int) -> None:
+    owe(warehouse, run_id, "a@example.cn")
+    down = SmtpSettings("127.0.0.1", free_port())
+    minutes = []
+    for _ in range(6):
+        send_owed(warehouse, down)
+        [row] = warehouse.rows("select extract(epoch from next_attempt_at - now()) / 60 as minutes from ops.outbox")
+        minutes.append(round(row["minutes"]))
+        make_due(warehouse)
+    assert minutes == [1, 5, 15, 60, 60, 60]
+
+
+@pytest.mark.parametrize("command", ["RCPT", "DATA"])
+def test_refused_recipient_is_marked_and_the_others_go_out(warehouse: Warehouse, run_id: int, command: str) -> None:
+    owe(warehouse, run_id, "a@example.cn", "gone@example.cn", "z@example.cn")
+
+    def refuse(server: SMTP, recipient: str, times: int) -> str:
+        return "550 5.1.1 no such user 查无此人" if recipient.startswith("gone") else "250 OK"
+
+    server = Server(at_rcpt=refuse) if command == "RCPT" else Server(at_data=refuse)
+    with serving(server) as smtp:
+        assert send_owed(warehouse, smtp) == SendResult(sent=2, pending=0, refused=1)
+        assert send_owed(warehouse, smtp, ignore_back_off=True) == SendResult(sent=0, pending=0, refused=0)
+    refused = entry(warehouse, "gone@example.cn")
+    assert refused["state"] == "refused"
+    assert refused["last_error"].startswith("550 5.1.1 no such user")
+    assert server.tried[command, "gone@example.cn"] == 1
+
+
+@pytest.mark.parametrize("command", ["RCPT", "DATA"])
+def test_not_now_is_tried_later(warehouse: Warehouse, run_id: int, command: str) -> None:
+    [message_id] = owe(warehouse, run_id, "a@example.cn")
+
+    def later(server: SMTP, recipient: str, times: int) -> str:
+        return "451 4.7.1 greylisted" if times == 1 else "250 OK"
+
+    server = Server(at_rcpt=later) if command == "RCPT" else Server(at_data=later)
+    with serving(server) as smtp:
+        assert send_owed(warehouse, smtp) == SendResult(sent=0, pending=1, refused=0)
+        assert entry(warehouse, "a@example.cn")["last_error"] == "451 4.7.1 greylisted"
+        make_due(warehouse)
+        assert send_owed(warehouse, smtp) == SendResult(sent=1, pending=0, refused=0)
+    assert server.taken == [("a@example.cn", message_id)]
+    assert entry(warehouse, "a@example.cn")["attempts"] == 2
+
+
+def test_server_closing_the_service_is_reconnected_for_the_next_mail(warehouse: Warehouse, run_id: int) -> None:
+    owe(warehouse, run_id, "a@example.cn", "b@example.cn")
+
+    def closing(server: SMTP, recipient: str, times: int) -> str:
+        return "421 4.3.2 closing" if recipient == "a@example.cn" else "250 OK"
+
+    server = Server(at_rcpt=closing)
+    with serving(server) as smtp:
+        assert send_owed(warehouse, smtp) == SendResult(sent=1, pending=1, refused=0)
+    assert server.taken[0][0] == "b@example.cn"
+
+
+def drop(server: SMTP) -> None:
+    """Cut the connection without a word."""
+    assert server.transport is not None
+    server.transport.abort()  # type: ignore[attr-defined]
+
+
+def test_connection_lost_in_data_holds_up_no_other_mail(warehouse: Warehouse, run_id: int) -> None:
+    owe(warehouse, run_id, "poison@example.cn", "z@example.cn")
+
+    def die(server: SMTP, recipient: str, times: int) -> str:
+        if recipient.startswith("poison"):
+            drop(server)
+            return "451 never read"
+        return "250 OK"
+
+    server = Server(at_data=die)
+    with serving(server) as smtp:
+        assert send_owed(warehouse, smtp) == SendResult(sent=1, pending=1, refused=0)
+    assert "SMTPServerDisconnected" in entry(warehouse, "poison@example.cn")["last_error"]
+
+
+def test_server_that_dies_on_every_mail_is_given_up(warehouse: Warehouse, run_id: int) -> None:
+    owe(warehouse, run_id, *(f"owner{number}@example.cn" for number in range(10)))
+
+    def die(server: SMTP, recipient: str, times: int) -> str:
+        drop(server)
+        return "451 never read"
+
+    server = Server(at_data=die)
+    with serving(server) as smtp:
+        assert send_owed(warehouse, smtp) == SendResult(sent=0, pending=10, refused=0)
+    assert server.connections == 3
+    assert {line["attempts"] for line in outbox_list(warehouse)} == {1}
+
+
+def test_silent_server_costs_one_timeout(warehouse: Warehouse, run_id: int) -> None:
+    owe(warehouse, run_id, "a@example.cn", "b@example.cn")
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        smtp = SmtpSettings("127.0.0.1", mute.getsockname()[1], timeout_seconds=0.3)
+        assert send_owed(warehouse, smtp) == SendResult(sent=0, pending=2, refused=0)
+    assert "timed out" in entry(warehouse, "b@example.cn")["last_error"]
+
+
+def test_receipt_lost_on_the_way_repeats_the_same_message_id(warehouse: Warehouse, run_id: int) -> None:
+    [message_id] = owe(warehouse, run_id, "a@example.cn")
+    server = Server()
+
+    def take_then_drop(smtp: SMTP, recipient: str, times: int) -> str:
+        if times == 1:
+            server.taken.append((recipient, message_id))
+            drop(smtp)
+        return "250 OK" if times > 1 else "451 never read"
+
+    server.at_data = take_then_drop
+    with serving(server) as smtp:
+        assert send_owed(warehouse, smtp) == SendResult(sent=0, pending=1, refused=0)
+        assert send_owed(warehouse, smtp, ignore_back_off=True) == SendResult(sent=1, pending=0, refused=0)
+    assert server.taken == [("a@example.cn", message_id)] * 2
+
+
+# Crashes
+
+
+def test_crash_before_the_receipt_is_kept_repeats_one_mail_under_its_id(
+    warehouse: Warehouse, run_id: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ids = owe(warehouse, run_id, "a@example.cn", "b@example.cn", "c@example.cn")
+    record, recorded = deliver._record, []
+
+    def crash_at_the_second(connection: Any, keys: Any, outcome: Any) -> None:
+        recorded.append(keys)
+        if len(recorded) == 2:
+            raise KeyboardInterrupt
+        record(connection, keys, outcome)
+
+    with catch_mail(tmp_path) as smtp:
+        with monkeypatch.context() as patch:
+            patch.setattr(deliver, "_record", crash_at_the_second)
+            with pytest.raises(KeyboardInterrupt):
+                send_owed(warehouse, smtp)
+        assert len(list(tmp_path.glob("*.eml"))) == 2
+        assert [line["state"] for line in outbox_list(warehouse)] == ["sent", "pending", "pending"]
+        assert send_owed(warehouse, smtp) == SendResult(sent=2, pending=0, refused=0)
+    assert sorted(f"<{path.stem}>" for path in tmp_path.glob("*.eml")) == sorted(ids)
+
+
+def test_killed_sender_leaves_no_lock_and_loses_no_mail(warehouse: Warehouse, run_id: int) -> None:
+    owe(warehouse, run_id, "a@example.cn", "b@example.cn", "c@example.cn")
+    hanging = threading.Event()
+    let_go = threading.Event()
+
+    class Hanging(Server):
+        async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+            if len(self.taken) == 1:
+                hanging.set()
+                while not let_go.is_set():
+                    await asyncio.sleep(0.02)
+            return await super().handle_DATA(server, session, envelope)
+
+    server = Hanging()
+    with serving(server) as smtp:
+        code = (
+            "import sys; from early_warning.digest import SmtpSettings, send_owed;"
+            "from early_warning.warehouse import Warehouse;"
+            "send_owed(Warehouse(sys.argv[1], sys.argv[2]), SmtpSettings('127.0.0.1', int(sys.argv[3])))"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, warehouse.dsn, warehouse.reader_dsn, str(smtp.port)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert hanging.wait(30)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        let_go.set()
+        assert send_owed(warehouse, smtp) == SendResult(sent=2, pending=0, refused=0)
+    recipients = [recipient for recipient, _ in server.taken]
+    assert recipients.count("a@example.cn") == 1
+    assert set(recipients) == {"a@example.cn", "b@example.cn", "c@example.cn"}
+    assert len(set(server.taken)) == 3, "a repeated mail has the same Message-ID"
+
+
+# The ledger for people
+
+
+def test_show_and_resend_take_the_beginning_of_a_key(warehouse: Warehouse, run_id: int) -> None:
+    [message_id] = owe(warehouse, run_id, "a@example.cn")
+    server = Server()
+    with serving(server) as smtp:
+        send_owed(warehouse, smtp)
+        mail_id = entry(warehouse, "a@example.cn")["mail_key"][:8]
+        shown = outbox_show(warehouse, mail_id)
+        assert shown["text"] == "共 3 位客户\n"
+        assert shown["html"].strip() == "<p>共 3 位客户</p>"
+        assert "mime" not in shown
+        assert outbox_resend(warehouse, mail_id)["state"] == "pending"
+        assert send_owed(warehouse, smtp) == SendResult(sent=1, pending=0, refused=0)
+    assert server.taken == [("a@example.cn", message_id)] * 2
+
+
+def test_unknown_and_ambiguous_ids_are_told(warehouse: Warehouse, run_id: int) -> None:
+    owe(warehouse, run_id, "a@example.cn", "b@example.cn")
+    with pytest.raises(LookupError, match="no mail"):
+        outbox_show(warehouse, "%")
+    with pytest.raises(LookupError, match="more than one"):
+        outbox_resend(warehouse, "")
+
+
+# Operators
+
+OPERATORS = [
+    Recipient("operators", "", "值班", "ops@example.cn", "zh-CN"),
+    Recipient("operators", "", "On call", "OPS@example.cn", "en"),
+    Recipient("head", "sales", "李强", "sales@example.cn", "zh-CN"),
+]
+FAILED = Notice("运行 1 失败\r\nBcc: x@example.com", "transform 失败,请查看日志后重跑。\n", "failed", run_id=1)
+
+
+def test_operators_are_told_once_per_attempt(warehouse: Warehouse, run_id: int) -> None:
+    notice = Notice(FAILED.subject, FAILED.text, "failed", run_id=run_id)
+    server = Server()
+    with serving(server) as smtp:
+        assert notify_operators(warehouse, OPERATORS, notice, smtp).sent == 1
+        assert notify_operators(warehouse, OPERATORS, notice, smtp).sent == 0
+        second = Notice(FAILED.subject, FAILED.text, "failed", run_id=run_id, attempt=2)
+        assert notify_operators(warehouse, OPERATORS, second, smtp).sent == 1
+    assert [recipient for recipient, _ in server.taken] == ["ops@example.cn"] * 2
+    assert {(line["audience"], line["subject"]) for line in outbox_list(warehouse)} == {
+        ("operators", "运行 1 失败 Bcc: x@example.com")
+    }
+
+
+def test_operators_notice_outlives_a_dead_server(warehouse: Warehouse, run_id: int) -> None:
+    notice = Notice(FAILED.subject, FAILED.text, "stopped", run_id=run_id)
+    result = notify_operators(warehouse, OPERATORS, notice, SmtpSettings("127.0.0.1", free_port()))
+    assert result == SendResult(sent=0, pending=1, refused=0)
+
+
+@pytest.mark.parametrize("dsn", [None, "host=127.0.0.1 port=1 dbname=none connect_timeout=2"])
+def test_operators_are_told_without_a_warehouse(dsn: str | None) -> None:
+    server = Server()
+    with serving(server) as smtp:
+        warehouse = Warehouse(dsn, dsn) if dsn else None
+        assert notify_operators(warehouse, OPERATORS, FAILED, smtp) == SendResult(sent=1, pending=0, refused=0)
+    assert notify_operators(None, OPERATORS, FAILED, SmtpSettings("127.0.0.1", free_port())).sent == 0
+
+
+# Settings and the catcher
+
+
+def test_smtp_url_says_everything() -> None:
+    smtp = SmtpSettings.from_url("smtp://e%40w:p%40ss@mail.example.cn:2525?starttls=1&from=warning@nanfang.example")
+    assert smtp == SmtpSettings("mail.example.cn", 2525, "e@w", "p@ss", True, "warning@nanfang.example")
+    assert "p@ss" not in repr(smtp)
+    assert SmtpSettings.from_url("smtp://localhost").port == 25
+    assert SmtpSettings.from_url("smtp://localhost?starttls=1").port == 587
+    assert SmtpSettings.from_url("smtps://localhost") == SmtpSettings("localhost", 465, ssl=True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "mail.example.cn",
+        "http://mail.example.cn",
+        "smtp://u:geheim@host:port",
+        "smtp://u:geheim@host?tls=1",
+        "smtp://u:geheim@host?starttls=yes",
+        "smtp://u:geheim@host?from=a@x.cn%0d%0aBcc:b@x.cn",
+    ],
+)
+def test_unusable_smtp_url_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        SmtpSettings.from_url(url)
+    assert "geheim" not in str(caught.value)
+
+
+def test_catcher_keeps_each_message_id_once_and_its_html(warehouse: Warehouse, run_id: int, tmp_path: Path) -> None:
+    folder = tmp_path / "mail"
+    [message_id] = owe(warehouse, run_id, "a@example.cn")
+    with catch_mail(folder) as smtp:
+        send_owed(warehouse, smtp)
+        outbox_resend(warehouse, "")
+        send_owed(warehouse, smtp)
+    name = message_id.strip("<>")
+    assert sorted(path.name for path in folder.iterdir()) == [f"{name}.eml", f"{name}.html"]
+    message = message_from_bytes((folder / f"{name}.eml").read_bytes(), policy=policy.SMTP)
+    assert message["To"] == "王芳 <a@example.cn>"
+    assert "共 3 位客户" in (folder / f"{name}.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("message_id", ["<../../outside@x>", "<.hidden@x>", "", "<" + "x" * 400 + "@x>", "</>"])
+def test_catcher_never_leaves_its_folder(tmp_path: Path, message_id: str) -> None:
+    folder = tmp_path / "mail"
+    with catch_mail(folder) as smtp, smtplib.SMTP(smtp.host, smtp.port, local_hostname="localhost") as client:
+        client.sendmail("a@x.cn", ["b@x.cn"], f"Message-ID: {message_id}\r\nSubject: hello\r\n\r\nbody\r\n".encode())
+    [kept] = folder.iterdir()
+    assert kept.suffix == ".eml"
+    assert [path.name for path in tmp_path.iterdir()] == ["mail"]
