@@ -1,0 +1,371 @@
+"""The command `early-warning`: what people, the Makefile and the DAG's operators type.
+
+Progress goes to stderr; with --json stdout holds one JSON value. Exit: 0 published (or simply done), 2 usage or
+configuration, 3 a gate stopped a run, 4 failed; of several days the worst.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg.rows import dict_row
+
+from early_warning import runs, tasks
+from early_warning.embedded import postgres
+from early_warning.embedded.account import PostgresUnavailable
+from early_warning.problems import ConfigurationError
+from early_warning.runs import Moment
+from early_warning.settings import PROJECT, Company, home
+from early_warning.summary import summary
+from early_warning.warehouse import Warehouse, migrate
+
+DONE, USAGE, STOPPED, FAILED = 0, 2, 3, 4
+_EXIT_OF_STATE = {"published": DONE, "stopped": STOPPED}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    os.umask(0o077)
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except (ConfigurationError, PostgresUnavailable) as error:
+        print(f"early-warning: can't go on\n{error}", file=sys.stderr)
+        return USAGE
+    except LookupError as error:
+        print(f"early-warning: {error.args[0]}", file=sys.stderr)
+        return USAGE
+    except psycopg.Error as error:
+        print(f"early-warning: {error}".rstrip(), file=sys.stderr)
+        return USAGE if isinstance(error, psycopg.ProgrammingError) else FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="early-warning",
+        description="Who is about to leave or not to pay, why, and who should act.",
+        epilog="State lives in $EARLY_WARNING_HOME (default .early_warning/). Exit codes: 0 done, 2 usage or"
+        " configuration, 3 a gate stopped a run, 4 failed.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    run = commands.add_parser("run", help="extract, gate, judge, gate, publish, mail")
+    run.add_argument("--company", type=Path, default=PROJECT / "company", help="company folder (default: company/)")
+    run.add_argument("--as-of", help="date, or timestamp for a run within the day (default: the next day due)")
+    run.add_argument("--from", dest="first", type=date.fromisoformat, help="first of several days")
+    run.add_argument("--to", dest="last", type=date.fromisoformat, help="last of several days")
+    run.add_argument("--json", action="store_true", help="print what became of the runs as JSON")
+    run.set_defaults(command=_run)
+
+    status = commands.add_parser("status", help="what is published, what is owed")
+    status.add_argument("--json", action="store_true")
+    status.set_defaults(command=_status)
+
+    sql = commands.add_parser("sql", help="query the bi views as the read-only role")
+    sql.add_argument("query")
+    sql.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    sql.set_defaults(command=_sql)
+
+    outbox = commands.add_parser("outbox", help="the mails and what became of them").add_subparsers(
+        required=True, metavar="list|show|resend"
+    )
+    listing = outbox.add_parser("list", help="every mail, newest first")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(command=_outbox_list)
+    for name, text, command in (
+        ("show", "one mail as it is sent", _outbox_show),
+        ("resend", "send a mail once more, under its own Message-ID", _outbox_resend),
+    ):
+        single = outbox.add_parser(name, help=text)
+        single.add_argument("id", help="the id that `outbox list` shows")
+        single.set_defaults(command=command)
+
+    dsn = commands.add_parser("dsn", help="connection string for BI tools (read-only role)")
+    dsn.set_defaults(command=_dsn)
+    return parser
+
+
+# --- run ----------------------------------------------------------------------------------------------------------
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.as_of and (options.first or options.last) or bool(options.first) != bool(options.last):
+        raise ConfigurationError.about("--as-of and --from/--to don't go together", "give one day, or --from and --to")
+    company, _ = tasks.check_configuration(options.company)
+    asked = _asked(options, company.time_zone)
+    with _warehouse() as warehouse:
+        migrate(warehouse)
+        tasks.enrol(warehouse, company)
+        _enter_environment(warehouse, company)
+        with _alone(warehouse), _airflow() as run_dag:
+            reports = [*_run_moments(warehouse, company, asked, run_dag)]
+    if options.json:
+        print(json.dumps({"runs": reports}, ensure_ascii=False, default=str))
+    else:
+        print(summary(company, home(), reports), file=sys.stderr)
+    return max((_EXIT_OF_STATE.get(report["state"], FAILED) for report in reports), default=DONE)
+
+
+def _asked(options: argparse.Namespace, zone: ZoneInfo) -> list[Moment]:
+    if options.first:
+        days = (options.last - options.first).days + 1
+        if days < 1:
+            raise ConfigurationError.about("--to lies before --from", "swap them")
+        return [Moment.of_day(options.first + timedelta(days=n), zone) for n in range(days)]
+    if not options.as_of:
+        return []
+    try:
+        return [Moment.parse(options.as_of, zone)]
+    except ValueError:
+        raise ConfigurationError.about(
+            f"{options.as_of!r} is neither a date nor a timestamp", "write 2026-06-30 or 2026-06-30T15:00"
+        ) from None
+
+
+def _run_moments(
+    warehouse: Warehouse, company: Company, asked: list[Moment], run_dag: Callable[[Moment], None]
+) -> Iterator[dict[str, Any]]:
+    """Run what was asked for; without that, first what is still owed, then the day that is due."""
+    for moment in asked or _due(warehouse, company):
+        owed = None if asked else runs.unfinished(warehouse)
+        print(f"{company.name} · as of {moment.asked}", file=sys.stderr)
+        if owed and owed["as_of_at"] == moment.cut_off and owed["state"] == "published":
+            tasks.send_digests(owed["run_id"])
+        else:
+            run_dag(moment)
+        run = runs.at(warehouse, moment)
+        if run is None:
+            raise ConfigurationError.about(
+                "Airflow did not get as far as opening the run", f"read {home() / 'airflow' / 'run.log'}"
+            )
+        report = runs.report(warehouse, run)
+        yield report
+        if report["state"] == "failed":
+            return
+
+
+def _due(warehouse: Warehouse, company: Company) -> list[Moment]:
+    """The unfinished run's moment, and the day that is due by the calendar (of a simulated company: the day after its last)."""
+    owed, newest = runs.unfinished(warehouse), runs.newest(warehouse)
+    zone = company.time_zone
+    if company.simulation is None:
+        due = Moment.of_day(Moment.day_before(datetime.now(zone), zone), zone)
+    elif newest is None:
+        from early_warning import demo
+
+        due = Moment.of_day(demo.first_as_of(company.simulation), zone)
+    elif owed or newest["state"] != "published":
+        due = Moment.of_day(newest["as_of_date"], zone)
+    else:
+        due = Moment.of_day(newest["as_of_date"] + timedelta(days=1), zone)
+    first = [Moment(owed["as_of_date"], owed["as_of_at"].astimezone(zone))] if owed else []
+    return first + [due for _ in range(1) if not owed or due.cut_off > owed["as_of_at"]]
+
+
+@contextmanager
+def _airflow() -> Iterator[Callable[[Moment], None]]:
+    """Airflow in this process, imported when the first run needs it: that takes seconds."""
+    imported: list[Any] = []
+
+    def run_dag(moment: Moment) -> None:
+        with _airflow_log():
+            from early_warning import orchestrate
+
+            imported.append(orchestrate)
+            orchestrate.run_dag(moment)
+
+    try:
+        yield run_dag
+    finally:
+        if imported:
+            imported[0].close()
+
+
+@contextmanager
+def _airflow_log() -> Iterator[None]:
+    """Send what this process prints to a file while Airflow runs; progress and errors use the real stderr."""
+    path = home() / "airflow" / "run.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as log:
+        out, err = sys.stdout, sys.stderr
+        sys.stdout = sys.stderr = log
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = out, err
+
+
+def _enter_environment(warehouse: Warehouse, company: Company) -> None:
+    """Say to the tasks, which know no command line, which company and warehouse this process works for."""
+    os.environ |= {
+        "EARLY_WARNING_COMPANY": str(company.folder),
+        "EARLY_WARNING_HOME": str(home()),
+        "EARLY_WARNING_DSN": warehouse.dsn,
+        "EARLY_WARNING_READER_DSN": warehouse.reader_dsn,
+        "EARLY_WARNING_PROGRESS": "1",
+    }
+    for name, value in airflow_environment().items():
+        os.environ.setdefault(name, value)
+
+
+def airflow_environment() -> dict[str, str]:
+    """Settings of an Airflow that lives in the home; what a person set in the environment wins over them."""
+    folder, metadata = home() / "airflow", postgres.airflow_dsn(home())
+    return {
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": metadata.replace("+psycopg2", "+psycopg_async"),
+        "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+
+
+@contextmanager
+def _alone(warehouse: Warehouse) -> Iterator[None]:
+    """One run at a time in a warehouse: each goes on from the levels of the one before."""
+    with warehouse.connect(autocommit=True) as connection:
+        row = connection.execute("select pg_try_advisory_lock(hashtext('early_warning.run'))").fetchone()
+        if not (row and row[0]):
+            raise ConfigurationError.about("another run is at work in this home", "wait until it has ended")
+        yield
+
+
+@contextmanager
+def _warehouse() -> Iterator[Warehouse]:
+    """The warehouse of $EARLY_WARNING_DSN, else the home's embedded server for as long as the command lasts."""
+    if os.environ.get("EARLY_WARNING_DSN"):
+        yield tasks.warehouse()
+        return
+    with postgres.running_postgres(home()) as warehouse:
+        yield warehouse
+
+
+# --- looking ------------------------------------------------------------------------------------------------------
+
+
+def _status(options: argparse.Namespace) -> int:
+    with _migrated() as warehouse:
+        latest = warehouse.rows("select max(run_id) as run_id from ops.run")[0]["run_id"]
+        state = {
+            "home": str(home()),
+            "company": next((row["name"] for row in warehouse.rows("select name from ops.company")), None),
+            "published": warehouse.rows(
+                "select as_of_date, run_id, published_at from ops.publication order by as_of_date desc limit 10"
+            ),
+            "latest_run": runs.report(warehouse, latest) if latest else None,
+            "unfinished": runs.unfinished(warehouse),
+            "mails_waiting": warehouse.rows("select count(*) as n from ops.outbox where state = 'pending'")[0]["n"],
+        }
+    if options.json:
+        print(json.dumps(state, ensure_ascii=False, default=str))
+        return DONE
+    run = state["latest_run"]
+    print(f"home       {state['home']}\ncompany    {state['company'] or '– (nothing ran yet)'}")
+    if run:
+        print(f"latest run {run['run_id']} as of {run['as_of_date']}: {run['state']}")
+        print(f"levels     {run.get('levels', '–')}")
+        for line in (run.get("message") or "").splitlines():
+            print(f"           {line}")
+    print(f"published  {', '.join(str(row['as_of_date']) for row in state['published']) or '–'}")
+    print(f"mails      {state['mails_waiting']} waiting")
+    return DONE
+
+
+def _sql(options: argparse.Namespace) -> int:
+    with _migrated() as warehouse, psycopg.connect(warehouse.reader_dsn, row_factory=dict_row) as connection:
+        cursor = connection.execute(options.query.encode())
+        columns = [column.name for column in cursor.description or ()]
+        rows = cursor.fetchall() if columns else []
+    if options.format == "json":
+        print(json.dumps(rows, ensure_ascii=False, default=_json_value))
+    elif options.format == "csv":
+        writer = csv.DictWriter(sys.stdout, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    else:
+        _print_table(columns, rows)
+    return DONE
+
+
+def _json_value(value: object) -> object:
+    """Numbers stay numbers, moments become ISO text."""
+    from decimal import Decimal
+
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _print_table(columns: list[str], rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console(soft_wrap=not sys.stdout.isatty()).print(table, markup=False)
+
+
+def _outbox_list(options: argparse.Namespace) -> int:
+    from early_warning import digest
+
+    with _migrated() as warehouse:
+        mails = digest.outbox_list(warehouse)
+    if options.json:
+        print(json.dumps(mails, ensure_ascii=False, default=str))
+    else:
+        _print_table(list(mails[0]) if mails else ["the outbox is empty"], mails)
+    return DONE
+
+
+def _outbox_show(options: argparse.Namespace) -> int:
+    from early_warning import digest
+
+    with _migrated() as warehouse:
+        mail = digest.outbox_show(warehouse, options.id)
+    print(json.dumps({name: value for name, value in mail.items() if name != "text"}, ensure_ascii=False, default=str))
+    print(mail.get("text", ""))
+    return DONE
+
+
+def _outbox_resend(options: argparse.Namespace) -> int:
+    from early_warning import digest
+
+    with _migrated() as warehouse, tasks.mail_server() as smtp:
+        digest.outbox_resend(warehouse, options.id)
+        result = digest.send_owed(warehouse, smtp, ignore_back_off=True)
+    print(f"{result.sent} sent, {result.pending} waiting, {result.refused} refused", file=sys.stderr)
+    return DONE
+
+
+def _dsn(options: argparse.Namespace) -> int:
+    with _migrated() as warehouse:
+        print(warehouse.reader_dsn)
+    return DONE
+
+
+@contextmanager
+def _migrated() -> Iterator[Warehouse]:
+    with _warehouse() as warehouse:
+        migrate(warehouse)
+        yield warehouse
+
+
+if __name__ == "__main__":
+    sys.exit(main())

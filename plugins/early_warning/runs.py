@@ -1,0 +1,277 @@
+"""The run ledger: which run judges which moment, how far it got, and what is published.
+
+A run is `running` until it is `published`, `stopped` by a gate or `failed`. A killed or failed run is gone on with
+under its own id; a stopped one is history, its day is run anew. Rows are written under the run's id first; publishing
+moves one pointer row in a transaction of its own, so no reader ever sees half a run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from datetime import time as clock
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from early_warning.problems import GateStopped
+from early_warning.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a run judges: the day, and the cut-off (exclusive) before which things are seen."""
+
+    as_of_date: date
+    cut_off: datetime
+
+    @property
+    def asked(self) -> str:
+        """The text that `parse` reads back as this moment."""
+        is_daily = self == Moment.of_day(self.as_of_date, _zone_of(self.cut_off))
+        return self.as_of_date.isoformat() if is_daily else self.cut_off.isoformat()
+
+    @classmethod
+    def of_day(cls, day: date, zone: ZoneInfo) -> Moment:
+        """The daily run of a day cuts at the midnight after it."""
+        return cls(day, datetime.combine(day + timedelta(days=1), clock(), zone))
+
+    @classmethod
+    def parse(cls, text: str, zone: ZoneInfo) -> Moment:
+        """A date, or a timestamp for a run within the day (in the company's time zone unless it has an offset).
+
+        Raises:
+            ValueError: when the text is neither.
+        """
+        try:
+            return cls.of_day(date.fromisoformat(text), zone)
+        except ValueError:
+            stamp = datetime.fromisoformat(text)
+        stamp = stamp.replace(tzinfo=zone) if stamp.tzinfo is None else stamp.astimezone(zone)
+        return cls((stamp - timedelta(microseconds=1)).date(), stamp)
+
+    @staticmethod
+    def day_before(instant: datetime, zone: ZoneInfo) -> date:
+        """The last whole day before an instant, in the company's time zone."""
+        return instant.astimezone(zone).date() - timedelta(days=1)
+
+
+def _zone_of(stamp: datetime) -> ZoneInfo:
+    assert isinstance(stamp.tzinfo, ZoneInfo)
+    return stamp.tzinfo
+
+
+@dataclass
+class Step:
+    """A task of a run while it works: it says how many rows it handled and, if it wants, what came of them."""
+
+    rows: int | None = None
+    message: str | None = None
+
+
+def open_run(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, policy_hash: str) -> int:
+    """Begin the run of a moment, or go on with the one that was killed or failed there. Returns its id."""
+    with warehouse.connect() as connection:
+        connection.execute("select pg_advisory_xact_lock(hashtext('early_warning.open_run'))")
+        ahead = connection.execute(
+            "select exists (select from ops.publication join ops.run using (run_id) where as_of_at > %s)",
+            (moment.cut_off,),
+        ).fetchone()
+        before = connection.execute(
+            "select run_id from ops.publication join ops.run using (run_id) where as_of_at < %s"
+            " order by as_of_at desc limit 1",
+            (moment.cut_off,),
+        ).fetchone()
+        is_backfill, previous_run_id = bool(ahead and ahead[0]), before and before[0]
+        resumed = connection.execute(
+            "update ops.run set state = 'running', message = null, policy_hash = %s, previous_run_id = %s,"
+            " is_backfill = %s where run_id = (select max(run_id) from ops.run where as_of_at = %s)"
+            " and state in ('running', 'failed') returning run_id",
+            (policy_hash, previous_run_id, is_backfill, moment.cut_off),
+        ).fetchone()
+        if resumed:
+            return int(resumed[0])
+        opened = connection.execute(
+            "insert into ops.run (as_of_date, as_of_at, company_time_zone, policy_hash, state, previous_run_id, is_backfill)"
+            " values (%s, %s, %s, %s, 'running', %s, %s) returning run_id",
+            (moment.as_of_date, moment.cut_off, zone.key, policy_hash, previous_run_id, is_backfill),
+        ).fetchone()
+        assert opened is not None
+        return int(opened[0])
+
+
+def fix_batches(warehouse: Warehouse, run_id: int) -> None:
+    """Fix what the run reads: the batches accepted so far."""
+    warehouse.execute(
+        "update ops.run set through_batch_id = (select max(batch_id) from ops.batch where state = 'accepted')"
+        " where run_id = %s",
+        run_id,
+    )
+
+
+def publish(warehouse: Warehouse, run_id: int) -> None:
+    """Move the pointer of the run's day to this run."""
+    with warehouse.connect() as connection:
+        connection.execute(
+            "insert into ops.publication (as_of_date, run_id) select as_of_date, run_id from ops.run where run_id = %s"
+            " on conflict (as_of_date) do update set run_id = excluded.run_id, published_at = now()",
+            (run_id,),
+        )
+        connection.execute("update ops.run set state = 'published', published_at = now() where run_id = %s", (run_id,))
+
+
+def finish(warehouse: Warehouse, run_id: int) -> None:
+    """Close a published run once every mail it composed has left or was refused."""
+    warehouse.execute(
+        "update ops.run set finished_at = now() where run_id = %s and state = 'published' and not exists"
+        " (select from ops.outbox where outbox.run_id = run.run_id and outbox.state = 'pending')",
+        run_id,
+    )
+
+
+def fail(warehouse: Warehouse, run_id: int, message: str) -> None:
+    """Mark a run that is still at work as failed; one that a gate stopped or that is published stays what it is."""
+    warehouse.execute(
+        "update ops.run set state = 'failed', message = %s where run_id = %s and state = 'running'", message, run_id
+    )
+
+
+def unfinished(warehouse: Warehouse) -> dict[str, Any] | None:
+    """The newest run if something of it is still owed: killed, failed, or published with mails to send."""
+    rows = warehouse.rows(
+        "select run_id, as_of_date, as_of_at, state from ops.run where run_id = (select max(run_id) from ops.run)"
+        " and (state in ('running', 'failed') or (state = 'published' and finished_at is null))"
+    )
+    return rows[0] if rows else None
+
+
+def at(warehouse: Warehouse, moment: Moment) -> int | None:
+    """Id of the latest run of a moment."""
+    rows = warehouse.rows("select max(run_id) as run_id from ops.run where as_of_at = %s", moment.cut_off)
+    return rows[0]["run_id"] if rows else None
+
+
+def newest(warehouse: Warehouse) -> dict[str, Any] | None:
+    """The run with the latest cut-off, whatever became of it."""
+    rows = warehouse.rows(
+        "select run_id, as_of_date, as_of_at, state from ops.run order by as_of_at desc, run_id desc limit 1"
+    )
+    return rows[0] if rows else None
+
+
+@contextmanager
+def step(warehouse: Warehouse, run_id: int, name: str) -> Iterator[Step]:
+    """Record one task of a run: rows, seconds, and how it ended; tell whoever watches.
+
+    A GateStopped ends the run as `stopped`, any other exception as `failed` until the task is tried again.
+    """
+    started, current = time.monotonic(), Step()
+    warehouse.execute(
+        "insert into ops.run_step (run_id, step, state) values (%s, %s, 'running')"
+        " on conflict (run_id, step) do update set state = 'running', started_at = now(), message = null",
+        run_id,
+        name,
+    )
+    try:
+        yield current
+    except BaseException as error:
+        state = "stopped" if isinstance(error, GateStopped) else "failed"
+        _end_step(warehouse, run_id, name, "failed", current, time.monotonic() - started, str(error))
+        warehouse.execute(
+            "update ops.run set state = %s, message = %s where run_id = %s and state = 'running'",
+            state,
+            f"{name}: {error}",
+            run_id,
+        )
+        raise
+    _end_step(warehouse, run_id, name, "done", current, time.monotonic() - started, current.message)
+
+
+def _end_step(
+    warehouse: Warehouse, run_id: int, name: str, state: str, current: Step, seconds: float, message: str | None
+) -> None:
+    warehouse.execute(
+        "update ops.run_step set state = %s, rows = %s, seconds = %s, message = %s where run_id = %s and step = %s",
+        state,
+        current.rows,
+        round(seconds, 3),
+        message,
+        run_id,
+        name,
+    )
+    if os.environ.get("EARLY_WARNING_PROGRESS"):
+        rows = "" if current.rows is None else f"{current.rows:>10,} rows"
+        mark = "✓" if state == "done" else "✗"
+        first_line = (message or "").splitlines()[:1]
+        print(f"  {mark} {name:<18}{rows:>15}{seconds:>8.1f} s   {''.join(first_line)}".rstrip(), file=sys.__stderr__)
+
+
+def report(warehouse: Warehouse, run_id: int) -> dict[str, Any]:
+    """What became of a run, in the shape that `run --json` prints (spec: interfaces, command line)."""
+    run = warehouse.rows("select * from ops.run where run_id = %s", run_id)[0]
+    zone = ZoneInfo(run["company_time_zone"])
+    batches = warehouse.rows(
+        "select data_set, max(batch_id) as batch, sum(rows)::bigint as rows, sum(quarantined)::bigint as quarantined"
+        " from ops.batch where run_id = %s group by data_set order by data_set",
+        run_id,
+    )
+    gates = warehouse.rows(
+        "select gate as name, case when bool_or(verdict = 'fail') then 'fail' when bool_or(verdict = 'warn') then 'warn'"
+        " else 'pass' end as verdict, count(*) filter (where verdict = 'fail') as critical,"
+        " count(*) filter (where verdict = 'warn') as warnings"
+        " from ops.gate_result where run_id = %s group by gate order by gate",
+        run_id,
+    )
+    mails = warehouse.rows(
+        "select count(*) as composed, count(*) filter (where state = 'sent') as sent from ops.outbox"
+        " where run_id = %s and audience <> 'operators'",
+        run_id,
+    )[0]
+    steps = warehouse.rows("select step, seconds from ops.run_step where run_id = %s order by started_at", run_id)
+    return {
+        "run_id": run_id,
+        "as_of": run["as_of_at"].astimezone(zone).isoformat(),
+        "as_of_date": run["as_of_date"].isoformat(),
+        "state": run["state"],
+        "policy": run["policy_hash"],
+        "previous_run_id": run["previous_run_id"],
+        "is_backfill": run["is_backfill"],
+        "batches": {
+            row["data_set"]: {"batch": row["batch"], "rows": row["rows"], "quarantined": row["quarantined"]}
+            for row in batches
+        },
+        "gates": gates,
+        **(_judged(warehouse, run_id) if run["state"] == "published" else {}),
+        "mails": mails,
+        "seconds": {row["step"]: float(row["seconds"]) for row in steps if row["seconds"] is not None},
+        **({"message": run["message"]} if run["message"] else {}),
+    }
+
+
+def _judged(warehouse: Warehouse, run_id: int) -> dict[str, Any]:
+    customers = warehouse.rows(
+        "select count(*) filter (where is_judged) as judged, count(*) filter (where state = 'prospect') as prospect,"
+        " count(*) filter (where state = 'lapsed') as lapsed from marts.dim_customers where run_id = %s",
+        run_id,
+    )[0]
+    levels = warehouse.rows(
+        "select level::text, count(warning_level) from generate_series(1, 3) as level left join marts.fct_customer_levels"
+        " on warning_level = level and run_id = %s group by level order by level",
+        run_id,
+    )
+    unknown: dict[str, dict[str, int]] = {}
+    for row in warehouse.rows(
+        "select indicator_code, unknown_reason, count(*) as customers from marts.fct_indicator_values"
+        " where run_id = %s and state = 'unknown' group by 1, 2 order by 1, 2",
+        run_id,
+    ):
+        unknown.setdefault(row["indicator_code"], {})[row["unknown_reason"]] = row["customers"]
+    return {
+        "customers": customers,
+        "levels": {row["level"]: row["count"] for row in levels},
+        "unknown": unknown,
+    }

@@ -1,0 +1,79 @@
+"""What a person reads at the end of `early-warning run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from early_warning.settings import Company
+
+_LEVELS = {"1": "very high", "2": "high", "3": "slight"}
+
+
+def summary(company: Company, home: Path, reports: list[dict[str, Any]]) -> str:
+    """Say what became of the runs, of the last one in full. Plain text, a few lines."""
+    if not reports:
+        return "Nothing was due."
+    *earlier, last = reports
+    lines = [f"{run['as_of_date']}: {run['state']}" for run in earlier]
+    lines.append("")
+    lines += _published(company, last) if last["state"] == "published" else _not_published(last)
+    lines += ["", *_next_steps(company, home, last)]
+    return "\n".join(lines)
+
+
+def _published(company: Company, run: dict[str, Any]) -> list[str]:
+    customers, mails = run["customers"], run["mails"]
+    lines = [
+        f"{company.name}, {run['as_of_date']}: published as run {run['run_id']}"
+        + (" (a back-fill: nobody is mailed)" if run["is_backfill"] else ""),
+        f"  customers   {customers['judged']:,} judged, {customers['lapsed']:,} lapsed, {customers['prospect']:,} prospects",
+        "  warnings    "
+        + ", ".join(f"level {level} ({_LEVELS[level]}): {count:,}" for level, count in run["levels"].items()),
+        *_gates(run),
+    ]
+    if run["unknown"]:
+        unknown = ", ".join(
+            f"{code} {sum(reasons.values()):,} ({', '.join(reasons)})" for code, reasons in run["unknown"].items()
+        )
+        lines.append(f"  can't judge {unknown}")
+    lines.append(f"  mails       {mails['composed']} written, {mails['sent']} sent")
+    return lines
+
+
+def _not_published(run: dict[str, Any]) -> list[str]:
+    return [
+        f"{run['as_of_date']}: {run['state']}. Nothing of this run is published; readers see the last good day.",
+        *_gates(run),
+        *(f"  {line}" for line in (run.get("message") or "").splitlines()),
+    ]
+
+
+def _gates(run: dict[str, Any]) -> list[str]:
+    words = [
+        f"{gate['name']} {gate['verdict']}"
+        + (f" ({gate['critical'] + gate['warnings']})" if gate["verdict"] != "pass" else "")
+        for gate in run["gates"]
+    ]
+    quarantined = sum(batch["quarantined"] for batch in run["batches"].values())
+    return [
+        f"  gates       {', '.join(words) or 'none reached'}",
+        f"  rows        {sum(batch['rows'] for batch in run['batches'].values()):,} new, {quarantined:,} quarantined",
+    ]
+
+
+def _next_steps(company: Company, home: Path, run: dict[str, Any]) -> list[str]:
+    lines = []
+    if run["mails"]["composed"] and (home / "mail").exists():
+        lines.append(f"  read the mails    open {home / 'mail'}/*.html, or: early-warning outbox list")
+    lines += [
+        '  query             early-warning sql "select customer_name, warning_level, reason from bi.warnings'
+        ' order by warning_level, money_at_risk_amount desc limit 10"',
+        f"  change a rule     edit {company.policy_folder}/*.csv, then: early-warning run --as-of {run['as_of_date']}",
+        "  the next day      early-warning run",
+    ]
+    if run["state"] == "stopped":
+        lines.insert(
+            0, "  see the rows      select * from ops.quarantine (as the owner); mend the delivery, then run again"
+        )
+    return lines

@@ -1,0 +1,251 @@
+"""What each task of the DAG does: open the rooms in order, record rows and seconds. Knows no Airflow.
+
+Every function takes what the task before it returned (a run id) and leaves its result in the warehouse, so that a task
+can be tried again, alone, in another process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from early_warning import policy, runs
+from early_warning.problems import ConfigurationError, GateStopped, Problem
+from early_warning.settings import Company, Source, home, load_company
+from early_warning.smtp import SmtpSettings
+from early_warning.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from early_warning.quality import Verdict
+
+
+def company() -> Company:
+    """The company of this process, $EARLY_WARNING_COMPANY."""
+    return load_company(Path(os.environ["EARLY_WARNING_COMPANY"]))
+
+
+def warehouse() -> Warehouse:
+    """The warehouse of this process, $EARLY_WARNING_DSN (owner) and $EARLY_WARNING_READER_DSN.
+
+    Raises:
+        ConfigurationError: when they are not set.
+    """
+    try:
+        return Warehouse(os.environ["EARLY_WARNING_DSN"], os.environ["EARLY_WARNING_READER_DSN"])
+    except KeyError as error:
+        raise ConfigurationError.about(
+            f"{error.args[0]} is not set", "set it to a libpq connection string, or use `early-warning run`"
+        ) from None
+
+
+def open_run(as_of: str) -> int:
+    """Check company and policy, prepare the sources of a simulated one, and open the run of a date or timestamp.
+
+    Raises:
+        ConfigurationError: with everything wrong with company folder or policy, before anything is extracted.
+    """
+    current, rules = check_configuration(Path(os.environ["EARLY_WARNING_COMPANY"]))
+    moment = runs.Moment.parse(as_of, current.time_zone)
+    enrol(warehouse(), current)
+    policy.store(warehouse(), rules)
+    run_id = runs.open_run(warehouse(), moment, current.time_zone, rules.policy_hash)
+    with runs.step(warehouse(), run_id, "open_run"):
+        if current.simulation:
+            simulate(current, moment.as_of_date)
+    return run_id
+
+
+def check_configuration(folder: Path) -> tuple[Company, policy.Policy]:
+    """Read company folder and policy, and report what is wrong with both at once."""
+    problems: list[Problem] = []
+    current = rules = None
+    try:
+        current = load_company(folder)
+    except ConfigurationError as error:
+        problems += error.problems
+    try:
+        rules = policy.load(folder / "policy")
+    except ConfigurationError as error:
+        problems += error.problems
+    if current is None or rules is None:
+        raise ConfigurationError(problems)
+    return current, rules
+
+
+def enrol(ledger: Warehouse, current: Company) -> None:
+    """Tell the warehouse whom it serves and who is told.
+
+    Raises:
+        ConfigurationError: when this warehouse belongs to another company.
+    """
+    with ledger.connect() as connection:
+        owner = connection.execute("select name from ops.company").fetchone()
+        if owner and owner[0] != current.name:
+            raise ConfigurationError.about(
+                f"this home belongs to {owner[0]}, not to {current.name}",
+                "set EARLY_WARNING_HOME to another folder for another company",
+            )
+        connection.execute("delete from ops.company")
+        connection.execute(
+            "insert into ops.company (folder, name, time_zone, currency, language) values (%s, %s, %s, %s, %s)",
+            (str(current.folder), current.name, current.time_zone.key, current.currency, current.language),
+        )
+        connection.execute("delete from ops.recipient")
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "insert into ops.recipient (role, department, name, email, language) values (%s, %s, %s, %s, %s)",
+                [(one.role, one.department, one.name, one.email, one.language) for one in current.recipients],
+            )
+
+
+def simulate(current: Company, through: date) -> None:
+    """Let the demo company export what it knows by the end of a day."""
+    from early_warning import demo
+
+    assert current.simulation is not None
+    demo.prepare(home() / "demo", current.simulation, through)
+
+
+def extract(run: int, source: str) -> int:
+    """Read what is new at a source and land it; returns the run id."""
+    from early_warning import landing
+
+    current = company()
+    with runs.step(warehouse(), run, f"extract_{source}") as step:
+        batches = landing.land(warehouse(), run, _source(current, source), currency=current.currency)
+        step.rows = sum(batch.rows for batch in batches)
+        quarantined = sum(batch.quarantined for batch in batches)
+        step.message = f"{quarantined:,} quarantined" if quarantined else None
+    return run
+
+
+def gate_source(run: int, source: str) -> int:
+    """Judge what a source delivered; stops the run on anything critical."""
+    from early_warning import quality
+
+    current = company()
+    with runs.step(warehouse(), run, f"gate_{source}"), _rejecting(run):
+        _stop_if_failed(quality.check_source(warehouse(), run, _source(current, source)))
+    return run
+
+
+def gate_landing(run: int) -> int:
+    """Look for rows of customers nobody knows, judge all sources together, and accept the batches."""
+    from early_warning import landing, quality
+
+    current = company()
+    with runs.step(warehouse(), run, "gate_landing") as step:
+        orphans = landing.find_orphans(warehouse(), run)
+        step.message = f"{orphans:,} rows of unknown customers" if orphans else None
+        with _rejecting(run):
+            _stop_if_failed(quality.check_landing(warehouse(), run, current.sources))
+        landing.accept(warehouse(), run)
+        runs.fix_batches(warehouse(), run)
+    return run
+
+
+def transform(run: int) -> int:
+    """Build indicators and levels under the run's id."""
+    from early_warning import transform as dbt
+
+    with runs.step(warehouse(), run, "transform") as step:
+        dbt.build(warehouse(), run)
+        step.rows = warehouse().rows("select count(*) as judged from marts.fct_customer_levels where run_id = %s", run)[0][
+            "judged"
+        ]
+    return run
+
+
+def gate_marts(run: int) -> int:
+    """Judge what would be published."""
+    from early_warning import quality
+
+    with runs.step(warehouse(), run, "gate_marts"):
+        _stop_if_failed(quality.check_marts(warehouse(), run))
+    return run
+
+
+def publish(run: int) -> int:
+    """Move the pointer."""
+    with runs.step(warehouse(), run, "publish"):
+        runs.publish(warehouse(), run)
+    return run
+
+
+def send_digests(run: int) -> int:
+    """Compose the digests once and send what is owed. A mail server that is down delays mails, it fails nothing."""
+    from early_warning import digest
+
+    with runs.step(warehouse(), run, "send_digests") as step, mail_server() as smtp:
+        digest.compose(warehouse(), run, from_address=smtp.from_address)
+        result = digest.send_owed(warehouse(), smtp, ignore_back_off=True)
+        step.rows = result.sent
+        step.message = f"{result.pending} mails wait for the mail server" if result.pending else None
+        runs.finish(warehouse(), run)
+    return run
+
+
+def tell_operators(run_id: int | None, task: str, error: str) -> None:
+    """Mail the operators that a run failed or was stopped: what, where, what to do."""
+    from early_warning import digest
+
+    ledger = warehouse() if run_id is not None else None
+    state = "failed"
+    if ledger and run_id is not None:
+        runs.fail(ledger, run_id, f"{task}: {error}")
+        state = ledger.rows("select state from ops.run where run_id = %s", run_id)[0]["state"]
+    remedy = (
+        "Nothing was published. Mend what the messages name and run again; good rows are kept."
+        if state == "stopped"
+        else "Nothing was published. Run again: it goes on where it was. If it fails the same way, see the task's log."
+    )
+    with mail_server() as smtp:
+        digest.notify_operators(
+            ledger,
+            company().recipients,
+            digest.Notice(
+                subject=f"{company().name}: run {run_id or '?'} {state} at {task}",
+                text=f"{error}\n\n{remedy}\n",
+                state=state,
+                run_id=run_id,
+            ),
+            smtp,
+        )
+
+
+@contextmanager
+def mail_server() -> Iterator[SmtpSettings]:
+    """The mail server of $EARLY_WARNING_SMTP_URL, or a local catcher that writes .eml files below the home."""
+    url = os.environ.get("EARLY_WARNING_SMTP_URL")
+    if url:
+        yield SmtpSettings.from_url(url)
+        return
+    from early_warning.embedded.mail import catch_mail
+
+    with catch_mail(home() / "mail") as smtp:
+        yield smtp
+
+
+def _source(current: Company, name: str) -> Source:
+    return next(source for source in current.sources if source.name == name)
+
+
+@contextmanager
+def _rejecting(run: int) -> Iterator[None]:
+    """Turn the run's batches away when its gate stops it, so that the next run reads those files again."""
+    from early_warning import landing
+
+    try:
+        yield
+    except GateStopped:
+        landing.reject(warehouse(), run)
+        raise
+
+
+def _stop_if_failed(verdict: Verdict) -> None:
+    if verdict.verdict == "fail":
+        raise GateStopped("\n".join(verdict.messages))
