@@ -7,5 +7,5 @@ select distinct on ({{ table }}.customer_id, {{ table }}.{{ key }}) {{ table }}.
 from {{ source('landing', table) }} as {{ table }}
 inner join {{ ref('stg_ops__batches') }} as batches on {{ table }}._batch_id = batches.batch_id
 inner join {{ ref('stg_sales__customers') }} as customers on {{ table }}.customer_id = customers.customer_id
-order by {{ table }}.customer_id, {{ table }}.{{ key }}, {{ table }}._batch_id desc
+order by {{ table }}.customer_id asc, {{ table }}.{{ key }} asc, {{ table }}._batch_id desc
 {%- endmacro -%}

@@ -16,9 +16,22 @@ inner join {{ ref('stg_ops__run') }} as run on parameters.policy_hash = run.poli
 where parameters.indicator_code = '{{ code }}'
 {%- endmacro -%}
 
-{#- Whether the company delivers a data set at all. -#}
-{%- macro is_delivered(data_set) -%}
-exists (select from {{ ref('stg_ops__batches') }} where data_set = '{{ data_set }}')
+{#- Whether the company delivers not all of these data sets. -#}
+{%- macro is_missing(data_sets) -%}
+(
+    select count(distinct batches.data_set)
+    from {{ ref('stg_ops__batches') }} as batches
+    where batches.data_set in ('{{ data_sets | join("', '") }}')
+) < {{ data_sets | length }}
+{%- endmacro -%}
+
+{#- A sum over the baseline's months as a monthly figure; null while the customer has too few months. `months`: how many
+    there were from its first order's month to the window, of which at most baseline_months count (0 = all). -#}
+{%- macro baseline(amount, months) -%}
+case
+    when {{ months }} >= parameters.min_baseline_months
+        then {{ amount }} / least({{ months }}, coalesce(nullif(parameters.baseline_months, 0), {{ months }}))
+end
 {%- endmacro -%}
 
 {#- Least-squares slope of the last six closed months; months without a cell are zero and add nothing. 17.5 = Σ(x − x̄)². -#}

@@ -35,13 +35,7 @@ compared as (
     select
         summed.*,
         parameters.*,
-        case
-            when summed.first_order_months_ago - parameters.months >= parameters.min_baseline_months
-                then summed.baseline_sum / least(
-                    summed.first_order_months_ago - parameters.months,
-                    coalesce(nullif(parameters.baseline_months, 0), summed.first_order_months_ago)
-                )
-        end as baseline
+        {{ baseline('summed.baseline_sum', '(summed.first_order_months_ago - parameters.months)') }} as baseline
     from summed
     cross join parameters
 ),
@@ -68,19 +62,26 @@ decided as (
             else 'clear'
         end as state
     from judged
+),
+
+explained as (
+    select
+        decided.*,
+        case when decided.state = 'watch' then decided.watch_months else decided.months end as window_months
+    from decided
 )
 
 select
-    decided.customer_id,
-    decided.state,
-    decided.unknown_reason,
-    round(case when decided.state = 'watch' then decided.watch_value else decided.serious_value end, 6) as value,
-    round(decided.baseline, 6) as baseline,
-    case when decided.state = 'watch' then decided.watch_threshold else decided.serious_threshold end as threshold,
-    {{ trend('decided.slope', 'decided.baseline', 'low') }} as trend,
-    {{ month_start("case when decided.state = 'watch' then decided.watch_months else decided.months end") }} as window_start,
+    explained.customer_id,
+    explained.state,
+    explained.unknown_reason,
+    round(case when explained.state = 'watch' then explained.watch_value else explained.serious_value end, 6) as value,
+    round(explained.baseline, 6) as baseline,
+    case when explained.state = 'watch' then explained.watch_threshold else explained.serious_threshold end as threshold,
+    {{ trend('explained.slope', 'explained.baseline', 'low') }} as trend,
+    {{ month_start('explained.window_months') }} as window_start,
     run.open_month - 1 as window_end,
     '{}'::jsonb as measures
-from decided
+from explained
 cross join run
 {%- endmacro -%}

@@ -1,10 +1,10 @@
-{#- A figure as people write it: thousands apart, at most so many decimals, no trailing zeros. -#}
+{#- A figure as people write it: thousands apart, decimals only where they matter, no trailing zeros. -#}
 {%- macro figure(number, decimals=2) -%}
-{%- if decimals == 0 -%}
-to_char(round(({{ number }})::numeric), 'FM999,999,999,990')
-{%- else -%}
-rtrim(rtrim(to_char(round(({{ number }})::numeric, {{ decimals }}), 'FM999,999,999,990.{{ "0" * decimals }}'), '0'), '.')
-{%- endif -%}
+case
+    when abs(({{ number }})::numeric) >= 100 or {{ decimals }} = 0
+        then to_char(round(({{ number }})::numeric), 'FM999,999,999,999,990')
+    else rtrim(rtrim(to_char(round(({{ number }})::numeric, {{ decimals }}), 'FM990.00'), '0'), '.')
+end
 {%- endmacro -%}
 
 {%- macro percent(ratio) -%}
@@ -18,4 +18,10 @@ rtrim(rtrim(to_char(round(({{ number }})::numeric, {{ decimals }}), 'FM999,999,9
 {%- set ns.text = "replace(" ~ ns.text ~ ", '{" ~ place ~ "}', coalesce(" ~ value ~ ", '–'))" -%}
 {%- endfor -%}
 {{ ns.text }}
+{%- endmacro -%}
+
+{#- Calendar months that a window of whole months spans. -#}
+{%- macro months_between(window_start, window_end) -%}
+extract(year from age({{ window_end }} + 1, {{ window_start }})) * 12
++ extract(month from age({{ window_end }} + 1, {{ window_start }}))
 {%- endmacro -%}

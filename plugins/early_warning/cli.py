@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.as_of and (options.first or options.last) or bool(options.first) != bool(options.last):
+    if (options.as_of and (options.first or options.last)) or bool(options.first) != bool(options.last):
         raise ConfigurationError.about("--as-of and --from/--to don't go together", "give one day, or --from and --to")
     company, _ = tasks.check_configuration(options.company)
     asked = _asked(options, company.time_zone)
@@ -156,7 +156,7 @@ def _run_moments(
 
 
 def _due(warehouse: Warehouse, company: Company) -> list[Moment]:
-    """The unfinished run's moment, and the day that is due by the calendar (of a simulated company: the day after its last)."""
+    """The unfinished run's moment, and the day that is due: by the calendar, or after a simulated company's last."""
     owed, newest = runs.unfinished(warehouse), runs.newest(warehouse)
     zone = company.time_zone
     if company.simulation is None:

@@ -25,7 +25,7 @@ class Column:
 class DataSet:
     """One data set of the contract.
 
-    `may_lie_ahead`: dates that may come after the extraction (due, promised, follow-up, validity); every other date is an event's.
+    `may_lie_ahead`: dates that may come after the extraction (due, promised, validity); every other is an event's.
     `enums`: the words a column may hold. `not_negative`: amounts that can't be below zero.
     """
 

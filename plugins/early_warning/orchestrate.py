@@ -1,4 +1,4 @@
-"""Airflow: the tasks the DAG is made of, and the real DAG run in this very process. The only module that imports Airflow.
+"""Airflow: the tasks the DAG is made of, and the real DAG run in this very process. Nothing else imports Airflow.
 
 Importing it imports Airflow, so `airflow_environment` has to be in the process's environment before.
 """
@@ -9,7 +9,7 @@ import importlib.util
 import logging
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from airflow.sdk import DAG, Context, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
@@ -87,7 +87,8 @@ def close() -> None:
 
 def _dag() -> DAG:
     spec = importlib.util.spec_from_file_location(DAG_FILE.stem, DAG_FILE)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     dag: DAG = module.daily

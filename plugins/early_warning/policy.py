@@ -185,6 +185,7 @@ def load(folder: Path) -> Policy:
     if not problems:  # entries are compared with each other only once each can be read
         problems += _parameter_problems(numbered)
         problems += _rule_problems(numbered)
+        problems += _condition_problems(numbered)
         problems += _standard_problems(numbered)
     if problems:
         raise ConfigurationError(problems)
@@ -207,44 +208,44 @@ def _canonical(number: object) -> str:
 def _read(path: Path, table: str, problems: list[Problem]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Rows of one CSV with their row numbers; what can't be read becomes problems."""
     key, columns = _TABLES[table]
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines, restkey="", restval="")
-            header, raw_rows = list(reader.fieldnames or ()), list(reader)
-    except FileNotFoundError:
-        problems.append(Problem("the file is missing", f"add it with the columns {', '.join(columns)}", file=path.name))
-        return
-    except UnicodeDecodeError as error:
-        problems.append(Problem(f"not UTF-8: {error.reason}", "save it as CSV UTF-8", file=path.name))
-        return
-    for name in header:
-        if name not in columns:
-            known = ", ".join(columns)
-            problems.append(Problem("unknown column", f"use {known}", file=path.name, row=1, column=name))
-    for name in columns:
-        if name not in header:
-            problems.append(Problem("the column is missing", "add it", file=path.name, row=1, column=name))
-    if set(header) != set(columns):
-        return
     seen: dict[tuple[Any, ...], int] = {}
-    for number, raw in enumerate(raw_rows, start=2):
+    for number, raw in enumerate(_raw_rows(path, tuple(columns), problems), start=2):
         row = {}
         for name, read in columns.items():
             try:
                 row[name] = read(raw[name].strip())
             except ValueError as error:
-                problems.append(Problem(str(error), "correct the entry", file=path.name, row=number, column=name))
+                problems.append(_entry(path.name, number, name, str(error), "correct the entry"))
         if len(row) < len(columns):
             continue
         identity = tuple(row[name] for name in key)
         if identity in seen:
-            problems.append(
-                Problem(
-                    f"repeats row {seen[identity]}", "keep one of the two", file=path.name, row=number, column=key[0]
-                )
-            )
+            problems.append(_entry(path.name, number, key[0], f"repeats row {seen[identity]}", "keep one of the two"))
         seen[identity] = number
         yield number, row
+
+
+def _raw_rows(path: Path, columns: tuple[str, ...], problems: list[Problem]) -> list[dict[str, str]]:
+    """Lines of a CSV that has exactly these columns; none of one that hasn't."""
+    known = ", ".join(columns)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines, restkey="", restval="")
+            header, rows = list(reader.fieldnames or ()), list(reader)
+    except FileNotFoundError:
+        problems.append(Problem("the file is missing", f"add it with the columns {known}", file=path.name))
+        return []
+    except UnicodeDecodeError as error:
+        problems.append(Problem(f"not UTF-8: {error.reason}", "save it as CSV UTF-8", file=path.name))
+        return []
+    wrong = [_entry(path.name, 1, name, "unknown column", f"use {known}") for name in header if name not in columns]
+    wrong += [_entry(path.name, 1, name, "the column is missing", "add it") for name in columns if name not in header]
+    problems += wrong
+    return [] if wrong else rows
+
+
+def _entry(file: str, row: int, column: str, message: str, remedy: str) -> Problem:
+    return Problem(message, remedy, file=file, row=row, column=column)
 
 
 Numbered = dict[str, list[tuple[int, dict[str, Any]]]]
@@ -254,86 +255,79 @@ def _parameter_problems(numbered: Numbered) -> Iterator[Problem]:
     file = "indicator_parameters.csv"
     given = {(row["indicator_code"], row["parameter"]) for _, row in numbered["indicator_parameters"]}
     for number, row in numbered["indicator_parameters"]:
-        known = PARAMETERS[row["indicator_code"]]
-        if row["parameter"] not in known:
-            yield Problem(
-                f"{row['indicator_code']} has no parameter {row['parameter']!r}",
-                f"use one of {', '.join(known)}",
-                file=file,
-                row=number,
-                column="parameter",
-            )
+        code, parameter = row["indicator_code"], row["parameter"]
+        if parameter not in PARAMETERS[code]:
+            known = ", ".join(PARAMETERS[code])
+            yield _entry(file, number, "parameter", f"{code} has no parameter {parameter!r}", f"use one of {known}")
     for number, row in numbered["indicators"]:
-        for parameter in PARAMETERS[row["indicator_code"]]:
-            if (row["indicator_code"], parameter) not in given:
-                yield Problem(
-                    f"{row['indicator_code']} lacks its parameter {parameter}",
+        code = row["indicator_code"]
+        for parameter in PARAMETERS[code]:
+            if (code, parameter) not in given:
+                yield _entry(
+                    "indicators.csv",
+                    number,
+                    "indicator_code",
+                    f"{code} lacks its parameter {parameter}",
                     f"add it to {file}",
-                    file="indicators.csv",
-                    row=number,
-                    column="indicator_code",
                 )
 
 
 def _rule_problems(numbered: Numbered) -> Iterator[Problem]:
-    kinds = {row["rule_code"]: row["kind"] for _, row in numbered["level_rules"]}
-    indicators = {row["indicator_code"] for _, row in numbered["indicators"]}
     conditioned = {row["rule_code"] for _, row in numbered["level_conditions"]}
-
+    file = "level_rules.csv"
     for number, row in numbered["level_rules"]:
+        if row["kind"] == "all_of":
+            if row["rule_code"] not in conditioned:
+                remedy = "add one to level_conditions.csv"
+                yield _entry(file, number, "rule_code", f"{row['rule_code']} has no condition", remedy)
+            continue
+        for column in ("least_state", "how_many", "families"):
+            if not row[column]:
+                yield _entry(file, number, column, "a count_of rule needs it", "fill it in")
+        if (row["families"] or 0) > (row["how_many"] or 0):
+            message = "more families than indicators can never be reached"
+            yield _entry(file, number, "families", message, "lower it, or raise how_many")
 
-        def wrong(column: str, message: str, remedy: str, number: int = number) -> Problem:
-            return Problem(message, remedy, file="level_rules.csv", row=number, column=column)
 
-        if row["kind"] == "all_of" and row["rule_code"] not in conditioned:
-            yield wrong("rule_code", f"{row['rule_code']} has no condition", "add one to level_conditions.csv")
-        if row["kind"] == "count_of":
-            for column in ("least_state", "how_many", "families"):
-                if not row[column]:
-                    yield wrong(column, "a count_of rule needs it", "fill it in")
-            if (row["families"] or 0) > (row["how_many"] or 0):
-                yield wrong("families", "more families than indicators can never be reached", "lower it")
-
+def _condition_problems(numbered: Numbered) -> Iterator[Problem]:
+    rules = {row["rule_code"] for _, row in numbered["level_rules"] if row["kind"] == "all_of"}
+    indicators = {row["indicator_code"] for _, row in numbered["indicators"]}
+    file = "level_conditions.csv"
     for number, row in numbered["level_conditions"]:
-
-        def wrong_condition(column: str, message: str, remedy: str, number: int = number) -> Problem:
-            return Problem(message, remedy, file="level_conditions.csv", row=number, column=column)
-
         code, measure = row["indicator_code"], row["measure"]
-        if kinds.get(row["rule_code"]) != "all_of":
-            yield wrong_condition(
-                "rule_code", f"{row['rule_code']!r} is no all_of rule", "name a rule of level_rules.csv"
-            )
-        if code not in indicators:
-            yield wrong_condition("indicator_code", f"{code} is not in indicators.csv", "add it there")
         measures = ("state", code, *MEASURES.get(code, ()))
+        if row["rule_code"] not in rules:
+            message = f"{row['rule_code']!r} is no all_of rule"
+            yield _entry(file, number, "rule_code", message, "name one of level_rules.csv")
+        if code not in indicators:
+            yield _entry(file, number, "indicator_code", f"{code} is not in indicators.csv", "add it there")
         if measure not in measures:
-            yield wrong_condition("measure", f"{code} has no measure {measure!r}", f"use one of {', '.join(measures)}")
-        if measure == "state":
-            if row["value"] not in _STATES or row["operator"] not in ("=", ">="):
-                yield wrong_condition("value", "a state is compared by = or >= with serious or watch", "correct it")
-        else:
-            try:
-                _number(row["value"])
-            except ValueError as error:
-                yield wrong_condition("value", str(error), "write a number")
+            message = f"{code} has no measure {measure!r}"
+            yield _entry(file, number, "measure", message, f"use one of {', '.join(measures)}")
+        elif problem := _comparison_problem(row):
+            yield _entry(file, number, "value", problem, "correct operator or value")
+
+
+def _comparison_problem(row: dict[str, Any]) -> str | None:
+    """Why a condition's operator and value don't go with what it measures."""
+    if row["measure"] == "state":
+        is_state = row["value"] in _STATES and row["operator"] in ("=", ">=")
+        return None if is_state else "a state is compared by = or >= with serious or watch"
+    try:
+        _number(row["value"])
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _standard_problems(numbered: Numbered) -> Iterator[Problem]:
+    file = "response_standards.csv"
     priorities = {row["priority"] for _, row in numbered["response_standards"]}
     if "normal" not in priorities:
-        yield Problem(
-            "the priority normal is missing", "add it: it stands for tickets without one", file="response_standards.csv"
-        )
+        yield Problem("the priority normal is missing", "add it: it stands for tickets without one", file=file)
     for number, row in numbered["response_standards"]:
         if row["hours"] == 0:
-            yield Problem(
-                "zero hours can't be kept",
-                "write a positive number",
-                file="response_standards.csv",
-                row=number,
-                column="hours",
-            )
+            yield _entry(file, number, "hours", "nobody answers in zero hours", "write a positive number")
     missing = set(SETTINGS) - {row["parameter"] for _, row in numbered["hysteresis_and_budget"]}
     for name in sorted(missing):
         yield Problem(f"{name} is missing", "add it", file="hysteresis_and_budget.csv", column="parameter")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Problem:
     """One thing wrong with something a person delivered or edited.
 
-    `where` is a source, data set or policy file; `row` is counted as a person would find it in the file (the header of a
-    CSV is row 1). A critical problem stops what it belongs to, a warning is told.
+    `row` is counted as a person would find it in the file (the header of a CSV is row 1). A critical problem stops what
+    it belongs to, a warning is told.
     """
 
     message: str

@@ -96,8 +96,8 @@ def open_run(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, policy_hash: 
         if resumed:
             return int(resumed[0])
         opened = connection.execute(
-            "insert into ops.run (as_of_date, as_of_at, company_time_zone, policy_hash, state, previous_run_id, is_backfill)"
-            " values (%s, %s, %s, %s, 'running', %s, %s) returning run_id",
+            "insert into ops.run (as_of_date, as_of_at, company_time_zone, policy_hash, state, previous_run_id,"
+            " is_backfill) values (%s, %s, %s, %s, 'running', %s, %s) returning run_id",
             (moment.as_of_date, moment.cut_off, zone.key, policy_hash, previous_run_id, is_backfill),
         ).fetchone()
         assert opened is not None
@@ -220,9 +220,8 @@ def report(warehouse: Warehouse, run_id: int) -> dict[str, Any]:
         run_id,
     )
     gates = warehouse.rows(
-        "select gate as name, case when bool_or(verdict = 'fail') then 'fail' when bool_or(verdict = 'warn') then 'warn'"
-        " else 'pass' end as verdict, count(*) filter (where verdict = 'fail') as critical,"
-        " count(*) filter (where verdict = 'warn') as warnings"
+        "select gate as name, case when bool_or(verdict = 'fail') then 'fail' else 'pass' end as verdict,"
+        " count(*) filter (where verdict = 'fail') as critical, count(*) filter (where verdict = 'warn') as warnings"
         " from ops.gate_result where run_id = %s group by gate order by gate",
         run_id,
     )
@@ -259,8 +258,8 @@ def _judged(warehouse: Warehouse, run_id: int) -> dict[str, Any]:
         run_id,
     )[0]
     levels = warehouse.rows(
-        "select level::text, count(warning_level) from generate_series(1, 3) as level left join marts.fct_customer_levels"
-        " on warning_level = level and run_id = %s group by level order by level",
+        "select level::text, count(warning_level) from generate_series(1, 3) as level"
+        " left join marts.fct_customer_levels on warning_level = level and run_id = %s group by level order by level",
         run_id,
     )
     unknown: dict[str, dict[str, int]] = {}

@@ -48,7 +48,7 @@ class _Strict(BaseModel):
 
 
 class Table(_Strict):
-    """One table that a source's mapping SELECTs may read: files below the source's path and the columns used of them."""
+    """One table that a source's mapping SELECTs may read: files below the source's path, and the columns used."""
 
     files: str
     file_date: str | None = None

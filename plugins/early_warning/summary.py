@@ -27,7 +27,8 @@ def _published(company: Company, run: dict[str, Any]) -> list[str]:
     lines = [
         f"{company.name}, {run['as_of_date']}: published as run {run['run_id']}"
         + (" (a back-fill: nobody is mailed)" if run["is_backfill"] else ""),
-        f"  customers   {customers['judged']:,} judged, {customers['lapsed']:,} lapsed, {customers['prospect']:,} prospects",
+        f"  customers   {customers['judged']:,} judged, {customers['lapsed']:,} lapsed,"
+        f" {customers['prospect']:,} prospects",
         "  warnings    "
         + ", ".join(f"level {level} ({_LEVELS[level]}): {count:,}" for level, count in run["levels"].items()),
         *_gates(run),

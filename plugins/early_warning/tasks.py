@@ -154,9 +154,9 @@ def transform(run: int) -> int:
 
     with runs.step(warehouse(), run, "transform") as step:
         dbt.build(warehouse(), run)
-        step.rows = warehouse().rows("select count(*) as judged from marts.fct_customer_levels where run_id = %s", run)[0][
-            "judged"
-        ]
+        step.rows = warehouse().rows("select count(*) as judged from marts.fct_customer_levels where run_id = %s", run)[
+            0
+        ]["judged"]
     return run
 
 

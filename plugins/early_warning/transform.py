@@ -66,7 +66,7 @@ def _entered(variables: dict[str, str]) -> Iterator[None]:
 
 
 def environment(warehouse: Warehouse, run_id: int) -> dict[str, str]:
-    """What dbt_project/profiles.yml and the models read. The run id travels as a setting: a var would force a full parse."""
+    """What dbt's profile and the models read. The run id travels as a setting: a var would force a full parse."""
     server = warehouse.parameters
     return {
         "EARLY_WARNING_PGHOST": server["host"],

@@ -3,7 +3,12 @@ with run as (select * from {{ ref('stg_ops__run') }}),
 
 customers as (select * from {{ ref('int_customers') }} where state = 'active'),
 
-months as (select * from {{ ref('int_customer_months') }}),
+months as (
+    select
+        months.*,
+        months.complaint_count::numeric / nullif(months.order_count, 0) as complaint_ratio
+    from {{ ref('int_customer_months') }} as months
+),
 
 tickets as (select * from {{ ref('stg_service__tickets') }} where kind = 'complaint'),
 
@@ -27,21 +32,18 @@ rated as (
     select
         customers.customer_id,
         customers.first_order_months_ago,
-        min(months.complaint_count::numeric / nullif(months.order_count, 0))
-            filter (where months.months_ago <= parameters.months) as serious_rate,
+        min(months.complaint_ratio) filter (where months.months_ago <= parameters.months) as serious_rate,
         count(*) filter (where months.months_ago <= parameters.months and months.order_count > 0) as serious_months,
-        min(months.complaint_count::numeric / nullif(months.order_count, 0))
-            filter (where months.months_ago <= parameters.watch_months) as watch_rate,
+        min(months.complaint_ratio) filter (where months.months_ago <= parameters.watch_months) as watch_rate,
         sum(months.complaint_count) filter (where months.months_ago > parameters.months) as baseline_complaints,
         sum(months.order_count) filter (where months.months_ago > parameters.months) as baseline_orders,
         count(*) filter (where months.months_ago <= 6 and months.order_count > 0) as slope_months,
-        {{ six_month_slope('months.complaint_count::numeric / nullif(months.order_count, 0)') }} as slope
+        {{ six_month_slope('months.complaint_ratio') }} as slope
     from customers
     cross join parameters
     left join months
         on customers.customer_id = months.customer_id
-        and months.months_ago >= 1
-        and months.months_ago <= customers.first_order_months_ago
+        and months.months_ago between 1 and customers.first_order_months_ago
         and (parameters.baseline_months = 0 or months.months_ago <= parameters.months + parameters.baseline_months)
     group by customers.customer_id, customers.first_order_months_ago
 )

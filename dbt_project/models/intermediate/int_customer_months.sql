@@ -1,4 +1,4 @@
--- Grain: customer × calendar month with an order or a complaint. months_ago: 1 = the last closed month, 0 = the open one.
+-- Grain: customer × calendar month with an order or a complaint. months_ago: 1 = the last closed month, 0 = open.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
 orders as (select * from {{ ref('stg_sales__orders') }} where not is_cancelled),

@@ -33,9 +33,7 @@ joined as (
         customers.merged_into_id,
         case
             when ordered.customer_id is null then 'prospect'
-            when ordered.silence_days <= greatest(
-                run.inactive_days, round(run.inactive_gap_multiple * ordered.usual_gap_days, 6)
-            ) then 'active'
+            when ordered.silence_days <= ordered.inactivity_limit_days then 'active'
             else 'lapsed'
         end as state,
         ordered.first_ordered_on,
@@ -44,9 +42,11 @@ joined as (
         coalesce(ordered.order_days, 0) as order_days,
         ordered.silence_days,
         ordered.usual_gap_days,
-        case when {{ is_delivered('sales.orders') }} then coalesce(revenue.revenue_12m_amount, 0) end as revenue_12m_amount,
         case
-            when {{ is_delivered('finance.invoices') }} and {{ is_delivered('finance.payments') }}
+            when not {{ is_missing(['sales.orders']) }} then coalesce(revenue.revenue_12m_amount, 0)
+        end as revenue_12m_amount,
+        case
+            when not {{ is_missing(['finance.invoices', 'finance.payments']) }}
                 then coalesce(arrears.open_balance_amount, 0)
         end as open_balance_amount,
         coalesce(arrears.overdue_amount, 0) as overdue_amount,

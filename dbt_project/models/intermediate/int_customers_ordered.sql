@@ -22,7 +22,9 @@ exposed as (
         customers.segment,
         run.as_of_date - days.last_ordered_on as silence_days,
         run.as_of_date + 1 - days.first_ordered_on as exposure_days,
-        run.min_segment_customers
+        run.min_segment_customers,
+        run.inactive_days,
+        run.inactive_gap_multiple
     from days
     inner join customers on days.customer_id = customers.customer_id
     cross join run
@@ -38,6 +40,13 @@ shrunk as (
             else 2.0 * sum(exposure_days) over () / sum(order_days) over ()
         end as pseudo_days
     from exposed
+),
+
+rhythms as (
+    select
+        shrunk.*,
+        (last_ordered_on - first_ordered_on + pseudo_days) / (order_days + 1) as usual_gap_days
+    from shrunk
 )
 
 select
@@ -47,5 +56,6 @@ select
     first_order_months_ago,
     order_days,
     silence_days,
-    (last_ordered_on - first_ordered_on + pseudo_days) / (order_days + 1) as usual_gap_days
-from shrunk
+    usual_gap_days,
+    greatest(inactive_days, round(inactive_gap_multiple * usual_gap_days, 6)) as inactivity_limit_days
+from rhythms

@@ -21,18 +21,25 @@ rules as (
     group by customer_id
 ),
 
-sources as (
+rested as (
     select
         fired.customer_id,
-        array_agg(distinct source.code order by source.code) filter (where fired.warning_level = rules.raw_level)
-            as source_codes,
-        array_agg(distinct source.code order by source.code)
-            filter (where fired.warning_level = rules.raw_level or breached.customer_id is not null) as indicator_codes
+        source.code,
+        fired.warning_level = rules.raw_level as is_gravest,
+        fired.warning_level = rules.raw_level or breached.customer_id is not null as is_shown
     from fired
     inner join rules on fired.customer_id = rules.customer_id
     cross join lateral unnest(fired.source_codes) as source (code)
     left join breached on fired.customer_id = breached.customer_id and source.code = breached.indicator_code
-    group by fired.customer_id
+),
+
+sources as (
+    select
+        customer_id,
+        array_agg(distinct code order by code) filter (where is_gravest) as source_codes,
+        array_agg(distinct code order by code) filter (where is_shown) as indicator_codes
+    from rested
+    group by customer_id
 )
 
 select
@@ -41,7 +48,9 @@ select
     coalesce(rules.rule_codes, '{}'::text[]) as rule_codes,
     coalesce(sources.source_codes, '{}'::text[]) as source_codes,
     coalesce(sources.indicator_codes, '{}'::text[]) as indicator_codes,
-    round(3 * coalesce(baselines.baseline_monthly_amount, 0) + coalesce(customers.open_balance_amount, 0), 2) as money_at_risk_amount
+    round(
+        3 * coalesce(baselines.baseline_monthly_amount, 0) + coalesce(customers.open_balance_amount, 0), 2
+    ) as money_at_risk_amount
 from customers
 left join rules on customers.customer_id = rules.customer_id
 left join sources on customers.customer_id = sources.customer_id

@@ -21,7 +21,7 @@ matched as (
         invoices.due_on,
         invoices.is_disputed,
         invoices.is_written_off,
-        not (invoices.is_disputed or invoices.is_written_off) as is_collectable,
+        not invoices.is_disputed and not invoices.is_written_off as is_collectable,
         greatest(invoices.amount - coalesce(named.amount, 0), 0) as open_amount,
         case
             when invoices.invoice_id is null then named.amount
@@ -36,7 +36,7 @@ pooled as (
         matched.*,
         coalesce(sum(left_over) over (partition by customer_id), 0) as pool,
         coalesce(sum(open_amount) filter (where is_collectable) over (
-            partition by customer_id order by due_on, issued_on, invoice_id collate "C"
+            partition by customer_id order by due_on, issued_on, invoice_id
             rows between unbounded preceding and current row
         ), 0) as open_through
     from matched

@@ -48,7 +48,9 @@ measure_conditions as (
     inner join conditions
         on indicator_values.indicator_code = conditions.indicator_code
         and conditions.measure <> 'state'
-    where {{ compares("(indicator_values.measures ->> conditions.measure)::numeric", 'conditions.operator', 'conditions.value') }}
+    where {{ compares(
+        '(indicator_values.measures ->> conditions.measure)::numeric', 'conditions.operator', 'conditions.value'
+    ) }}
 ),
 
 met as (

@@ -23,7 +23,7 @@ gravest as (
         raw_source_codes
     from remembered
     where is_in_cooldown and raw_level is not null
-    order by customer_id, raw_level, as_of_date desc
+    order by customer_id asc, raw_level asc, as_of_date desc
 ),
 
 -- 4 stands for none, so that the gravest is the least.

@@ -1,47 +1,85 @@
 {{ config(materialized='view') }}
 
--- Grain: run × customer × breached indicator × language. The figures put into words; the only place where that happens.
-with indicator_values as (select * from {{ ref('fct_indicator_values') }} where state in ('serious', 'watch')),
+-- Grain: run × customer × indicator that speaks × language. Figures put into words; the only place where that happens.
+-- An indicator speaks when it breaches, or when a level that came from it is kept though it no longer does.
+with indicator_values as (select * from {{ ref('fct_indicator_values') }}),
 
-sentences as (select * from {{ ref('indicator_sentences') }}),
+levels as (select * from {{ ref('fct_customer_levels') }}),
+
+breach_sentences as (select * from {{ ref('indicator_sentences') }}),
+
+kept_sentences as (select * from {{ ref('kept_sentences') }}),
 
 names as (select * from {{ ref('indicator_names') }}),
 
-runs as (select * from {{ source('ops', 'run') }}),
+indicators as (
+    select
+        runs.run_id,
+        indicators.indicator_code,
+        indicators.also_departments
+    from {{ source('policy', 'indicators') }} as indicators
+    inner join {{ source('ops', 'run') }} as runs on indicators.policy_hash = runs.policy_hash
+),
 
-indicators as (select * from {{ source('policy', 'indicators') }})
+breached as (
+    select
+        indicator_values.*,
+        breach_sentences.language,
+        breach_sentences.sentence
+    from indicator_values
+    inner join breach_sentences
+        on indicator_values.indicator_code = breach_sentences.indicator_code
+        and (indicator_values.baseline is not null) = breach_sentences.has_baseline
+    where indicator_values.state in ('serious', 'watch')
+),
+
+kept as (
+    select
+        indicator_values.*,
+        kept_sentences.language,
+        kept_sentences.sentence
+    from indicator_values
+    inner join levels
+        on indicator_values.customer_id = levels.customer_id
+        and indicator_values.run_id = levels.run_id
+        and indicator_values.indicator_code = any(levels.level_source_codes)
+        and levels.warning_level < coalesce(levels.raw_level, 4)
+    inner join kept_sentences on indicator_values.state = kept_sentences.state
+),
+
+speaking as (
+    select * from breached
+    union all
+    select * from kept
+)
 
 select
-    indicator_values.customer_id,
-    indicator_values.run_id,
-    indicator_values.indicator_code,
-    indicator_values.department,
+    speaking.customer_id,
+    speaking.run_id,
+    speaking.indicator_code,
+    speaking.department,
     indicators.also_departments,
-    indicator_values.state,
-    sentences.language,
+    speaking.state,
+    speaking.language,
     names.name,
-    {{ filled('sentences.sentence', {
-        'value_percent': percent('indicator_values.value'),
-        'threshold_percent': percent('indicator_values.threshold'),
-        'baseline_percent': percent('indicator_values.baseline'),
-        'share_percent': percent('indicator_values.threshold / nullif(indicator_values.baseline, 0)'),
-        'threshold_floor': figure('floor(indicator_values.threshold)', 0),
-        'baseline_whole': figure('indicator_values.baseline', 0),
-        'value': figure('indicator_values.value'),
-        'threshold': figure('indicator_values.threshold'),
-        'baseline': figure('indicator_values.baseline'),
-        'overdue_amount': figure("(indicator_values.measures ->> 'overdue_amount')"),
-        'months': figure('extract(year from age(indicator_values.window_end + 1, indicator_values.window_start)) * 12 + extract(month from age(indicator_values.window_end + 1, indicator_values.window_start))', 0),
-        'days': figure('indicator_values.window_end - indicator_values.window_start + 1', 0),
+    {{ filled('speaking.sentence', {
+        'value_percent': percent('speaking.value'),
+        'threshold_percent': percent('speaking.threshold'),
+        'baseline_percent': percent('speaking.baseline'),
+        'share_percent': percent('speaking.threshold / nullif(speaking.baseline, 0)'),
+        'threshold_floor': figure('floor(speaking.threshold)', 0),
+        'baseline_whole': figure('speaking.baseline', 0),
+        'value': figure('speaking.value'),
+        'threshold': figure('speaking.threshold'),
+        'baseline': figure('speaking.baseline'),
+        'overdue_amount': figure("(speaking.measures ->> 'overdue_amount')"),
+        'months': figure(months_between('speaking.window_start', 'speaking.window_end'), 0),
+        'days': figure('speaking.window_end - speaking.window_start + 1', 0),
     }) }} as sentence
-from indicator_values
-inner join runs on indicator_values.run_id = runs.run_id
+from speaking
 inner join indicators
-    on indicator_values.indicator_code = indicators.indicator_code
-    and runs.policy_hash = indicators.policy_hash
-inner join sentences
-    on indicator_values.indicator_code = sentences.indicator_code
-    and (indicator_values.baseline is not null) = sentences.has_baseline
+    on speaking.indicator_code = indicators.indicator_code
+    and speaking.run_id = indicators.run_id
 inner join names
-    on indicator_values.indicator_code = names.indicator_code
-    and sentences.language = names.language
+    on speaking.indicator_code = names.indicator_code
+    and speaking.language = names.language

@@ -23,4 +23,4 @@ select distinct on (customer_id)
     owner_email,
     merged_into_id
 from versions
-order by customer_id, _batch_id desc
+order by customer_id asc, _batch_id desc

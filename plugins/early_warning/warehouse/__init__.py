@@ -1,7 +1,7 @@
 """The warehouse: how to reach it, its roles, and the tables that dbt does not build.
 
-Roles: the owner (`early_warning`) runs everything; `early_warning_reader` is for BI tools and people: it sees the schema
-bi, nothing else, and can't write.
+Roles: the owner (`early_warning`) runs everything; `early_warning_reader` is for BI tools and people: it sees the
+schema bi, nothing else, and can't write.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ measured as (
             when customers.overdue_amount > parameters.least_amount then customers.oldest_overdue_days
             else 0
         end as overdue_days,
-        {{ is_delivered('finance.invoices') }} and {{ is_delivered('finance.payments') }} as is_known,
+        not {{ is_missing(['finance.invoices', 'finance.payments']) }} as is_known,
         parameters.days as serious_threshold,
         parameters.watch_days as watch_threshold
     from customers
@@ -40,8 +40,8 @@ select
     null::text as trend,
     null::date as window_start,
     null::date as window_end,
-    case
-        when is_known then jsonb_build_object('overdue_days', overdue_days, 'overdue_amount', overdue_amount)
-        else '{}'::jsonb
-    end as measures
+    jsonb_build_object(
+        'overdue_days', case when is_known then overdue_days end,
+        'overdue_amount', case when is_known then overdue_amount end
+    ) as measures
 from decided

@@ -15,8 +15,7 @@ summed as (
     cross join parameters
     left join months
         on customers.customer_id = months.customer_id
-        and months.months_ago >= 1
-        and (parameters.baseline_months = 0 or months.months_ago <= parameters.baseline_months)
+        and months.months_ago between 1 and coalesce(nullif(parameters.baseline_months, 0), months.months_ago)
     group by customers.customer_id, customers.overdue_amount, customers.first_order_months_ago
 ),
 
@@ -25,13 +24,7 @@ compared as (
         summed.*,
         parameters.ratio as serious_threshold,
         parameters.watch_ratio as watch_threshold,
-        case
-            when summed.first_order_months_ago >= parameters.min_baseline_months
-                then summed.amount / least(
-                    summed.first_order_months_ago,
-                    coalesce(nullif(parameters.baseline_months, 0), summed.first_order_months_ago)
-                )
-        end as baseline
+        {{ baseline('summed.amount', 'summed.first_order_months_ago') }} as baseline
     from summed
     cross join parameters
 ),
@@ -40,7 +33,7 @@ valued as (
     select
         compared.*,
         case
-            when not ({{ is_delivered('finance.invoices') }} and {{ is_delivered('finance.payments') }} and {{ is_delivered('sales.orders') }}) then 'no_data'
+            when {{ is_missing(['sales.orders', 'finance.invoices', 'finance.payments']) }} then 'no_data'
             when first_order_months_ago is null then 'no_base'
             when baseline is null then 'short_history'
             when baseline = 0 and overdue_amount > 0 then 'no_base'

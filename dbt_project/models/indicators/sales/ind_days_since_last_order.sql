@@ -38,12 +38,9 @@ select
     null::text as trend,
     null::date as window_start,
     null::date as window_end,
-    case
-        when is_known then jsonb_build_object(
-            'silence_days', silence_days,
-            'usual_gap_days', round(usual_gap_days, 6),
-            'silence_ratio', round(silence_days / nullif(usual_gap_days, 0), 6)
-        )
-        else '{}'::jsonb
-    end as measures
+    jsonb_build_object(
+        'silence_days', case when is_known then silence_days end,
+        'usual_gap_days', case when is_known then round(usual_gap_days, 6) end,
+        'silence_ratio', case when is_known then round(silence_days / usual_gap_days, 6) end
+    ) as measures
 from decided

@@ -1,8 +1,6 @@
 -- 投诉率: complaints an order above the customer's own baseline in each of the last months, or simply many complaints.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
-customers as (select * from {{ ref('int_customers') }} where state = 'active'),
-
 measured as (select * from {{ ref('int_complaints_measured') }}),
 
 parameters as (
@@ -13,7 +11,7 @@ judged as (
     select
         measured.*,
         case
-            when not ({{ is_delivered('service.tickets') }} and {{ is_delivered('sales.orders') }}) then 'no_data'
+            when {{ is_missing(['sales.orders', 'service.tickets']) }} then 'no_data'
             when measured.baseline_month_count is null then 'short_history'
             when measured.baseline_rate is null or measured.serious_rate is null then 'no_base'
             when measured.baseline_rate = 0 and measured.serious_rate > 0 then 'no_base'
@@ -54,8 +52,10 @@ decided as (
 explained as (
     select
         decided.*,
+        case when decided.state = 'watch' then parameters.watch_months else parameters.months end as rate_months,
         decided.state in ('serious', 'watch') and decided.state <> decided.rate_state as is_by_count
     from decided
+    cross join parameters
 )
 
 select
@@ -64,7 +64,6 @@ select
     case when explained.state = 'unknown' then explained.rate_unknown_reason end as unknown_reason,
     case
         when explained.is_by_count then explained.counted
-        when explained.rate_unknown_reason is not null then null
         when explained.state = 'watch' then explained.watch_rate
         else explained.serious_rate
     end as value,
@@ -75,16 +74,16 @@ select
         when explained.state = 'watch' then explained.watch_threshold
         else explained.serious_threshold
     end as threshold,
-    case when explained.rate_unknown_reason is null then {{ trend('explained.slope', 'explained.baseline_rate', 'high') }} end as trend,
+    {{ trend('explained.slope', 'explained.baseline_rate', 'high') }} as trend,
     case
         when explained.is_by_count then run.as_of_date - parameters.count_days::integer + 1
-        else {{ month_start("case when explained.state = 'watch' then parameters.watch_months else parameters.months end") }}
+        else {{ month_start('explained.rate_months') }}
     end as window_start,
     case when explained.is_by_count then run.as_of_date else run.open_month - 1 end as window_end,
-    case
-        when explained.rate_unknown_reason = 'no_data' then '{}'::jsonb
-        else jsonb_build_object('complaints_90d', explained.complaints_90d)
-    end as measures
+    jsonb_build_object(
+        'complaints_90d',
+        case when explained.rate_unknown_reason is distinct from 'no_data' then explained.complaints_90d end
+    ) as measures
 from explained
 cross join parameters
 cross join run

@@ -39,13 +39,15 @@ measured as (
 judged as (
     select
         measured.*,
-        parameters.*,
+        parameters.ratio as serious_threshold,
+        parameters.watch_ratio as watch_threshold,
+        parameters.window_days,
         case
-            when not {{ is_delivered('service.tickets') }} then 'no_data'
+            when {{ is_missing(['service.tickets']) }} then 'no_data'
             when measured.ratio is null then 'no_base'
         end as unknown_reason
     from measured
-    cross join (select ratio as serious_threshold, watch_ratio as watch_threshold, window_days from parameters) as parameters
+    cross join parameters
 ),
 
 decided as (

@@ -13,7 +13,7 @@ ranked as (
         surveys.score,
         run.as_of_date - surveys.answered_on <= parameters.expires_days as is_valid,
         row_number() over (
-            partition by surveys.customer_id order by surveys.answered_at desc, surveys.survey_id collate "C" desc
+            partition by surveys.customer_id order by surveys.answered_at desc, surveys.survey_id desc
         ) as newness
     from surveys
     cross join run
@@ -39,7 +39,7 @@ judged as (
         parameters.score as serious_threshold,
         parameters.watch_score as watch_threshold,
         case
-            when not {{ is_delivered('service.surveys') }} then 'no_data'
+            when {{ is_missing(['service.surveys']) }} then 'no_data'
             when summed.valid_count >= parameters.scores then null
             when summed.score_count > 0 and summed.valid_count = 0 then 'expired'
             else 'short_history'
@@ -70,5 +70,5 @@ select
     null::text as trend,
     null::date as window_start,
     null::date as window_end,
-    jsonb_strip_nulls(jsonb_build_object('latest_score', latest_score)) as measures
+    jsonb_build_object('latest_score', latest_score) as measures
 from decided
