@@ -8,24 +8,25 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from psycopg import sql
+
 from early_warning import policy as policies
 from early_warning import runs, transform
 from early_warning.contract import DATA_SETS
 from early_warning.warehouse import Warehouse
 from oracle import Held, Moment, Run, World
-from psycopg import sql
 
 POLICY = Path(__file__).parents[1] / "company" / "policy"
 
 
 def land(warehouse: Warehouse, world: World, zone: ZoneInfo) -> None:
     """Put a world's rows into landing as accepted snapshots, past reader and gates, which have tests of their own."""
-    with warehouse.connect() as connection:
-        stored = policies.load(POLICY)
+    stored = policies.load(POLICY)
     policies.store(warehouse, stored)
     with warehouse.connect() as connection:
         connection.execute(
-            "insert into ops.company (folder, name, time_zone, currency, language) values ('–', 'test', %s, 'CNY', 'zh-CN')",
+            "insert into ops.company (folder, name, time_zone, currency, language)"
+            " values ('–', 'test', %s, 'CNY', 'zh-CN')",
             (zone.key,),
         )
         run_id = connection.execute(

@@ -7,9 +7,10 @@ from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
 from early_warning.warehouse import Warehouse
 from histories import SHANGHAI, History, histories
-from hypothesis import HealthCheck, Phase, given, settings
 from judged_by_sql import POLICY, differences, judge_by_sql, land
 from oracle import Policy, follow, judge
 
@@ -21,7 +22,7 @@ def policy() -> Policy:
 
 @cache
 def drawn_histories() -> tuple[History, ...]:
-    """The same random histories every time, the fullest of each moment: Hypothesis also draws simple ones and near twins."""
+    """The same random histories every time, the fullest of each moment: Hypothesis also draws simple ones and twins."""
     drawn: dict[object, History] = {}
 
     @settings(

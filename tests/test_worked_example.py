@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from early_warning.warehouse import Warehouse
 from judged_by_sql import judge_by_sql, land, read_run
 from oracle import Moment, Policy, follow, judge, read_world

@@ -14,3 +14,17 @@ current_setting('ew.run_id')::bigint
 delete from {{ this }} where run_id = {{ run_id() }}
 {%- endif -%}
 {%- endmacro -%}
+
+{#- Every table has a real primary key; a model names its own in meta.key (customer_id first, see the table rules). -#}
+{%- macro add_primary_key() -%}
+{%- if model.config.materialized == 'table' -%}
+alter table {{ this }} add primary key ({{ model.config.meta.key | join(', ') }})
+{%- endif -%}
+{%- endmacro -%}
+
+{#- A table made a moment ago has no statistics, and the plans of the next models need them. -#}
+{%- macro analyze_table() -%}
+{%- if model.config.materialized == 'table' -%}
+analyze {{ this }}
+{%- endif -%}
+{%- endmacro -%}

@@ -314,12 +314,13 @@ def _json_value(value: object) -> object:
 
 def _print_table(columns: list[str], rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(*columns, box=None, header_style="bold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console(soft_wrap=not sys.stdout.isatty()).print(table, markup=False)
+        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+    Console(width=None if sys.stdout.isatty() else 100_000).print(table)  # a pipe has no width to wrap at
 
 
 def _outbox_list(options: argparse.Namespace) -> int:

@@ -1,3 +1,5 @@
+{{ config(meta={'key': ['customer_id']}) }}
+
 -- Grain: active customer. Complaints an order by month and over the baseline, and complaints counted in days.
 with run as (select * from {{ ref('stg_ops__run') }}),
 

@@ -1,3 +1,5 @@
+{{ config(meta={'key': ['customer_id']}) }}
+
 -- Grain: customer with an invoice. Unpaid parts: overdue, the oldest of them, and all that is open.
 with run as (select * from {{ ref('stg_ops__run') }}),
 

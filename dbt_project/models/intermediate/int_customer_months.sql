@@ -1,3 +1,5 @@
+{{ config(meta={'key': ['customer_id', 'month']}) }}
+
 -- Grain: customer × calendar month with an order or a complaint. months_ago: 1 = the last closed month, 0 = open.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
@@ -5,47 +7,43 @@ orders as (select * from {{ ref('stg_sales__orders') }} where not is_cancelled),
 
 tickets as (select * from {{ ref('stg_service__tickets') }} where kind = 'complaint'),
 
-order_months as (
+events as (
     select
         customer_id,
-        date_trunc('month', ordered_on)::date as month,
-        count(*) as order_count,
-        sum(amount) as order_amount,
-        count(distinct ordered_on) as order_days,
-        min(ordered_on) as first_ordered_on,
-        max(ordered_on) as last_ordered_on
+        ordered_on as happened_on,
+        amount as order_amount,
+        1 as order_count,
+        0 as complaint_count
     from orders
-    group by customer_id, date_trunc('month', ordered_on)
-),
-
-complaint_months as (
+    union all
     select
         customer_id,
-        date_trunc('month', opened_on)::date as month,
-        count(*) as complaint_count
+        opened_on as happened_on,
+        0 as order_amount,
+        0 as order_count,
+        1 as complaint_count
     from tickets
-    group by customer_id, date_trunc('month', opened_on)
 ),
 
-joined as (
+months as (
     select
         customer_id,
-        month,
-        coalesce(order_months.order_count, 0) as order_count,
-        coalesce(order_months.order_amount, 0) as order_amount,
-        coalesce(order_months.order_days, 0) as order_days,
-        order_months.first_ordered_on,
-        order_months.last_ordered_on,
-        coalesce(complaint_months.complaint_count, 0) as complaint_count
-    from order_months
-    full join complaint_months using (customer_id, month)
+        date_trunc('month', happened_on)::date as month,
+        sum(order_count) as order_count,
+        sum(order_amount) as order_amount,
+        sum(complaint_count) as complaint_count,
+        count(distinct happened_on) filter (where order_count = 1) as order_days,
+        min(happened_on) filter (where order_count = 1) as first_ordered_on,
+        max(happened_on) filter (where order_count = 1) as last_ordered_on
+    from events
+    group by customer_id, date_trunc('month', happened_on)
 )
 
 select
-    joined.*,
+    months.*,
     (
         extract(year from run.open_month) * 12 + extract(month from run.open_month)
-        - extract(year from joined.month) * 12 - extract(month from joined.month)
+        - extract(year from months.month) * 12 - extract(month from months.month)
     )::integer as months_ago
-from joined
+from months
 cross join run

@@ -1,9 +1,11 @@
+{{ config(meta={'key': ['customer_id']}) }}
+
 -- Grain: customer that is there at the as-of date. Its state, and the figures several indicators share.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
 customers as (select * from {{ ref('stg_sales__customers') }}),
 
-ordered as (select * from {{ ref('int_customers_ordered') }}),
+ordered as (select * from {{ ref('int_customer_rhythms') }}),
 
 arrears as (select * from {{ ref('int_customer_arrears') }}),
 

@@ -1,3 +1,5 @@
+{{ config(meta={'key': ['customer_id']}) }}
+
 -- Grain: judged customer. The raw level of this run: the gravest rule that fired, all rules kept.
 with customers as (select * from {{ ref('int_customers') }} where is_judged),
 

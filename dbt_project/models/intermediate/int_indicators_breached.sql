@@ -1,4 +1,4 @@
-{{ config(materialized='view', post_hook=[]) }}
+{{ config(materialized='view') }}
 
 -- Grain: customer × indicator in state serious or watch in this run, with what count rules ask about it.
 with run as (select * from {{ ref('stg_ops__run') }}),

@@ -1,4 +1,4 @@
-{{ config(materialized='view', post_hook=[]) }}
+{{ config(materialized='view') }}
 
 -- Grain: customer with an indicator that can't be judged in this run.
 with run as (select * from {{ ref('stg_ops__run') }}),

@@ -1,3 +1,5 @@
+{{ config(meta={'key': ['customer_id', 'invoice_id']}) }}
+
 -- Grain: invoice that is not voided. What is still unpaid of it once every payment has found its invoice:
 -- the one it names, and what is left over the customer's oldest due one.
 with invoices as (select * from {{ ref('stg_finance__invoices') }} where not is_voided),
@@ -15,26 +17,39 @@ named as (
 
 matched as (
     select
-        coalesce(invoices.customer_id, named.customer_id) as customer_id,
-        invoices.invoice_id,
-        invoices.issued_on,
-        invoices.due_on,
-        invoices.is_disputed,
-        invoices.is_written_off,
+        invoices.*,
         not invoices.is_disputed and not invoices.is_written_off as is_collectable,
         greatest(invoices.amount - coalesce(named.amount, 0), 0) as open_amount,
-        case
-            when invoices.invoice_id is null then named.amount
-            else greatest(named.amount - invoices.amount, 0)
-        end as left_over
+        greatest(named.amount - invoices.amount, 0) as left_over
     from invoices
-    full join named on invoices.customer_id = named.customer_id and invoices.invoice_id = named.invoice_id
+    left join named on invoices.customer_id = named.customer_id and invoices.invoice_id = named.invoice_id
 ),
 
-pooled as (
+left_overs as (
+    select
+        customer_id,
+        left_over as amount
+    from matched
+    union all
+    select
+        named.customer_id,
+        named.amount
+    from named
+    left join invoices on named.customer_id = invoices.customer_id and named.invoice_id = invoices.invoice_id
+    where invoices.invoice_id is null
+),
+
+pools as (
+    select
+        customer_id,
+        sum(amount) as pool
+    from left_overs
+    group by customer_id
+),
+
+queued as (
     select
         matched.*,
-        coalesce(sum(left_over) over (partition by customer_id), 0) as pool,
         coalesce(sum(open_amount) filter (where is_collectable) over (
             partition by customer_id order by due_on, issued_on, invoice_id
             rows between unbounded preceding and current row
@@ -43,14 +58,15 @@ pooled as (
 )
 
 select
-    customer_id,
-    invoice_id,
-    due_on,
-    is_collectable,
-    is_disputed,
+    queued.customer_id,
+    queued.invoice_id,
+    queued.due_on,
+    queued.is_collectable,
+    queued.is_disputed,
     case
-        when is_collectable then least(open_amount, greatest(open_through - pool, 0))
-        else open_amount
+        when queued.is_collectable
+            then least(queued.open_amount, greatest(queued.open_through - coalesce(pools.pool, 0), 0))
+        else queued.open_amount
     end as unpaid_amount
-from pooled
-where invoice_id is not null
+from queued
+left join pools on queued.customer_id = pools.customer_id

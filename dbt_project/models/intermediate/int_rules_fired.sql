@@ -1,3 +1,5 @@
+{{ config(meta={'key': ['customer_id', 'rule_code']}) }}
+
 -- Grain: customer × level rule that fires in this run, with the indicators it rests on.
 with run as (select * from {{ ref('stg_ops__run') }}),
 

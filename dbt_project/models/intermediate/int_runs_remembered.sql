@@ -1,4 +1,4 @@
-{{ config(materialized='view', post_hook=[]) }}
+{{ config(materialized='view') }}
 
 -- The earlier runs that hysteresis looks back on: along the chain of previous runs, as long as the cool-down lasts.
 with recursive run as (select * from {{ ref('stg_ops__run') }}),

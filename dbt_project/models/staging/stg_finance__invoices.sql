@@ -1,3 +1,5 @@
+{{ config(meta={'key': ['customer_id', 'invoice_id']}) }}
+
 -- Invoices issued by the as-of date, as known then.
 with run as (select * from {{ ref('stg_ops__run') }}),
 

@@ -1,3 +1,5 @@
+{{ config(meta={'key': ['customer_id', 'payment_id']}) }}
+
 -- Payments and credit notes booked by the as-of date.
 with run as (select * from {{ ref('stg_ops__run') }}),
 

@@ -1,4 +1,4 @@
-{{ config(materialized='view', post_hook=[]) }}
+{{ config(materialized='view') }}
 
 -- The batches this run reads: of a snapshot the newest, of an append data set all.
 with run as (select * from {{ ref('stg_ops__run') }}),

@@ -1,4 +1,4 @@
-{{ config(materialized='view', post_hook=[]) }}
+{{ config(materialized='view') }}
 
 -- The run being built, one row: its moment, its policy and the settings every model needs.
 with run as (select * from {{ source('ops', 'run') }}),

@@ -1,3 +1,5 @@
+{{ config(meta={'key': ['customer_id']}) }}
+
 -- One row a customer the sources know, with the newest attributes. Personal columns stop here.
 with batches as (select * from {{ ref('stg_ops__batches') }}),
 

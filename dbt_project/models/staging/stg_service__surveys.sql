@@ -1,3 +1,5 @@
+{{ config(meta={'key': ['customer_id', 'survey_id']}) }}
+
 -- Scores given before the cut-off, all on the scale 0–100.
 with run as (select * from {{ ref('stg_ops__run') }}),
 

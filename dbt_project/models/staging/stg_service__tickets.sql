@@ -1,3 +1,5 @@
+{{ config(meta={'key': ['customer_id', 'ticket_id']}) }}
+
 -- Tickets opened before the cut-off, as known then.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
