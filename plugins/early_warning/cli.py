@@ -331,7 +331,17 @@ def _outbox_list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(mails, ensure_ascii=False, default=str))
     else:
-        _print_table(list(mails[0]) if mails else ["the outbox is empty"], mails)
+        short = [
+            {
+                "id": mail["mail_key"][:10],
+                "state": mail["state"],
+                "recipient": mail["recipient"],
+                "subject": mail["subject"],
+                "error": mail["last_error"],
+            }
+            for mail in mails
+        ]
+        _print_table(list(short[0]) if short else ["the outbox is empty"], short)
     return DONE
 
 

@@ -33,11 +33,9 @@ def _published(company: Company, run: dict[str, Any]) -> list[str]:
         + ", ".join(f"level {level} ({_LEVELS[level]}): {count:,}" for level, count in run["levels"].items()),
         *_gates(run),
     ]
-    if run["unknown"]:
-        unknown = ", ".join(
-            f"{code} {sum(reasons.values()):,} ({', '.join(reasons)})" for code, reasons in run["unknown"].items()
-        )
-        lines.append(f"  can't judge {unknown}")
+    for position, (code, reasons) in enumerate(run["unknown"].items()):
+        label = "" if position else "unknown"
+        lines.append(f"  {label:<12}{code}: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()))
     lines.append(f"  mails       {mails['composed']} written, {mails['sent']} sent")
     return lines
 
@@ -52,8 +50,7 @@ def _not_published(run: dict[str, Any]) -> list[str]:
 
 def _gates(run: dict[str, Any]) -> list[str]:
     words = [
-        f"{gate['name']} {gate['verdict']}"
-        + (f" ({gate['critical'] + gate['warnings']})" if gate["verdict"] != "pass" else "")
+        f"{gate['name']} {gate['verdict']}" + (f" ({gate['warnings']} warnings)" if gate["warnings"] else "")
         for gate in run["gates"]
     ]
     quarantined = sum(batch["quarantined"] for batch in run["batches"].values())
