@@ -91,6 +91,13 @@ def _parser() -> argparse.ArgumentParser:
         single.add_argument("id", help="the id that `outbox list` shows")
         single.set_defaults(command=command)
 
+    quarantine = commands.add_parser("quarantine", help="rows that could not be used").add_subparsers(
+        required=True, metavar="list"
+    )
+    unusable = quarantine.add_parser("list", help="those of the newest run: where, why, what to do")
+    unusable.add_argument("--json", action="store_true")
+    unusable.set_defaults(command=_quarantine_list)
+
     dsn = commands.add_parser("dsn", help="connection string for BI tools (read-only role)")
     dsn.set_defaults(command=_dsn)
     return parser
@@ -362,6 +369,19 @@ def _outbox_resend(options: argparse.Namespace) -> int:
         digest.outbox_resend(warehouse, options.id)
         result = digest.send_owed(warehouse, smtp, ignore_back_off=True)
     print(f"{result.sent} sent, {result.pending} waiting, {result.refused} refused", file=sys.stderr)
+    return DONE
+
+
+def _quarantine_list(options: argparse.Namespace) -> int:
+    with _migrated() as warehouse:
+        rows = warehouse.rows(
+            "select data_set, source_file as file, source_row as row, column_name as column, reason, remedy, row_data"
+            " from ops.quarantine where run_id = (select max(run_id) from ops.run) order by quarantine_id"
+        )
+    if options.json:
+        print(json.dumps(rows, ensure_ascii=False, default=str))
+    else:
+        _print_table(list(rows[0]) if rows else ["nothing in quarantine"], rows)
     return DONE
 
 

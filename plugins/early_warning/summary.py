@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from early_warning.settings import Company
 
+_GATES = "select gate, message from bi.gates where verdict <> 'pass'"
+_WARNINGS = (
+    "select customer_name, warning_level, reason from bi.warnings"
+    " order by as_of_date desc, warning_level, money_at_risk_amount desc limit 10"
+)
 _LEVELS = {"1": "very high", "2": "high", "3": "slight"}
 
 
@@ -61,17 +67,18 @@ def _gates(run: dict[str, Any]) -> list[str]:
 
 
 def _next_steps(company: Company, home: Path, run: dict[str, Any]) -> list[str]:
-    lines = []
+    command = sys.argv[0] if sys.argv[0].endswith("early-warning") else "early-warning"
+    steps = {}
     if run["mails"]["composed"] and (home / "mail").exists():
-        lines.append(f"  read the mails    open {home / 'mail'}/*.html, or: early-warning outbox list")
-    lines += [
-        '  query             early-warning sql "select customer_name, warning_level, reason from bi.warnings'
-        ' order by warning_level, money_at_risk_amount desc limit 10"',
-        f"  change a rule     edit {company.policy_folder}/*.csv, then: early-warning run --as-of {run['as_of_date']}",
-        "  the next day      early-warning run",
-    ]
-    if run["state"] == "stopped":
-        lines.insert(
-            0, "  see the rows      select * from ops.quarantine (as the owner); mend the delivery, then run again"
-        )
-    return lines
+        steps["read the mails"] = f"open {home / 'mail'}/*.html, or: {command} outbox list"
+    if any(gate["warnings"] or gate["critical"] for gate in run["gates"]):
+        steps["what gates said"] = f'{command} sql "{_GATES}"'
+    if any(batch["quarantined"] for batch in run["batches"].values()):
+        steps["unusable rows"] = f"{command} quarantine list"
+    if run["state"] == "published":
+        steps["query"] = f'{command} sql "{_WARNINGS}"'
+        steps["change a rule"] = f"edit {company.policy_folder}/*.csv, then: {command} run --as-of {run['as_of_date']}"
+        steps["the next day"] = f"{command} run"
+    else:
+        steps["once it is mended"] = f"{command} run --as-of {run['as_of_date']}"
+    return [f"  {name:<18}{text}" for name, text in steps.items()]

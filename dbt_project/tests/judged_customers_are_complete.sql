@@ -1,0 +1,30 @@
+-- Every judged customer has one level row, and an active one has every indicator of the policy that has a model.
+with run as (select * from {{ ref('stg_ops__run') }}),
+
+customers as (select * from {{ ref('int_customers') }} where is_judged),
+
+levels as (
+    select levels.*
+    from {{ ref('fct_customer_levels') }} as levels
+    inner join run on levels.run_id = run.run_id
+),
+
+indicator_counts as (
+    select
+        indicator_values.customer_id,
+        count(*) as indicators
+    from {{ ref('fct_indicator_values') }} as indicator_values
+    inner join run on indicator_values.run_id = run.run_id
+    group by indicator_values.customer_id
+),
+
+most as (select max(indicators) as indicators from indicator_counts)
+
+select customers.customer_id
+from customers
+cross join most
+left join levels on customers.customer_id = levels.customer_id
+left join indicator_counts on customers.customer_id = indicator_counts.customer_id
+where
+    levels.customer_id is null
+    or (customers.state = 'active' and indicator_counts.indicators is distinct from most.indicators)
