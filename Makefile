@@ -33,12 +33,16 @@ test: $(VENV)/.dev ## all tests
 test-fast: $(VENV)/.dev ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
 
+comma := ,
+empty :=
+space := $(empty) $(empty)
+INDICATORS = $(subst $(space),$(comma),$(patsubst ind_%,%,$(basename $(notdir $(sort $(wildcard dbt_project/models/indicators/*/ind_*.sql))))))
 check: $(VENV)/.dev ## style, types, direction of imports, SQL
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m early_warning.embedded $(BIN)/sqlfluff lint dbt_project
+	EARLY_WARNING_INDICATORS=$(INDICATORS) $(BIN)/python -m early_warning.embedded $(BIN)/sqlfluff lint dbt_project
 
 format: $(VENV)/.dev ## mend style where a tool can
 	$(BIN)/ruff check --fix

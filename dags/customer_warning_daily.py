@@ -4,8 +4,9 @@
 Once a day, at 06:00 in the company's time zone, judges every customer as of the midnight before: extracts what is new at
 each source, gates it, builds indicators and warning levels, gates those, publishes them, and mails the digests.
 
-**Back-fill** a day by triggering with `{"as_of": "2026-06-30"}` or by `airflow backfill create`: a day before the latest
-published one is published and mails nobody.
+**Back-fill** a day by triggering with `{"as_of": "2026-06-30"}`, several by `airflow backfill create --max-active-runs 1`
+(each run goes on from the one before; Airflow's own default is ten at once). A day before the latest published one is
+published and mails nobody.
 
 ## Triage
 Every failure mails the operators. Nothing is ever half published: until `publish` has run, readers see the last good day.
@@ -24,16 +25,14 @@ A mail server that is down fails nothing: mails wait in the outbox (`early-warni
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from airflow.sdk import chain, dag
 
 from early_warning import orchestrate
-from early_warning.settings import PROJECT, company_calendar, source_names
+from early_warning.settings import company_calendar, company_folder, source_names
 
-COMPANY = Path(os.environ.get("EARLY_WARNING_COMPANY", PROJECT / "company"))
+COMPANY = company_folder()
 CALENDAR = company_calendar(COMPANY)
 
 

@@ -230,8 +230,8 @@ def test_orphans_are_found_after_all_sources_have_landed(warehouse: Warehouse, t
         assert "not in sales.customers" in found[0]["reason"]
         assert "deliver the customer" in found[0]["remedy"]
         assert found[0]["row_data"]["customer_id"] == "C9"
-        counts = warehouse.rows("select batch_id, rows, quarantined from ops.batch where quarantined > 0")
-        assert {row["batch_id"]: (row["rows"], row["quarantined"]) for row in counts} == {
+        counts = warehouse.rows("select batch_id, rows, orphans from ops.batch where orphans > 0")
+        assert {row["batch_id"]: (row["rows"], row["orphans"]) for row in counts} == {
             order_batch: (3, 2),
             ticket_batch: (2, 1),
         }

@@ -1,6 +1,6 @@
 {#- The names of all ind_ models, given by the transform room from the files it finds, so that nobody lists them. -#}
 {%- macro indicator_codes() -%}
-{{ return(env_var('EARLY_WARNING_INDICATORS', 'order_frequency,order_amount').split(',')) }}
+{{ return(env_var('EARLY_WARNING_INDICATORS').split(',')) }}
 {%- endmacro -%}
 
 {#- One row with the run's parameters of an indicator: <name> for serious, watch_<name> for watch. -#}

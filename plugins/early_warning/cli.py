@@ -11,7 +11,8 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
-from psycopg.rows import dict_row
 
 from early_warning import runs, tasks
 from early_warning.embedded import postgres
@@ -43,12 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigurationError, PostgresUnavailable) as error:
         print(f"early-warning: can't go on\n{error}", file=sys.stderr)
         return USAGE
-    except LookupError as error:
-        print(f"early-warning: {error.args[0]}", file=sys.stderr)
-        return USAGE
     except psycopg.Error as error:
         print(f"early-warning: {error}".rstrip(), file=sys.stderr)
         return USAGE if isinstance(error, psycopg.ProgrammingError) else FAILED
+    except Exception:  # a fault of ours: said in full, under the exit code that means so
+        traceback.print_exc()
+        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,14 +113,13 @@ def _run(options: argparse.Namespace) -> int:
     asked = _asked(options, company.time_zone)
     with _warehouse() as warehouse:
         migrate(warehouse)
-        tasks.enrol(warehouse, company)
         _enter_environment(warehouse, company)
         with _alone(warehouse), _airflow() as run_dag:
+            tasks.enrol(warehouse, company)
             reports = [*_run_moments(warehouse, company, asked, run_dag)]
     if options.json:
         print(json.dumps({"runs": reports}, ensure_ascii=False, default=str))
-    else:
-        print(summary(company, home(), reports), file=sys.stderr)
+    print(summary(company, home(), reports), file=sys.stderr)
     return max((_EXIT_OF_STATE.get(report["state"], FAILED) for report in reports), default=DONE)
 
 
@@ -143,14 +142,17 @@ def _asked(options: argparse.Namespace, zone: ZoneInfo) -> list[Moment]:
 def _run_moments(
     warehouse: Warehouse, company: Company, asked: list[Moment], run_dag: Callable[[Moment], None]
 ) -> Iterator[dict[str, Any]]:
-    """Run what was asked for; without that, first what is still owed, then the day that is due."""
-    for moment in asked or _due(warehouse, company):
-        owed = None if asked else runs.unfinished(warehouse)
-        print(f"{company.name} · as of {moment.asked}", file=sys.stderr)
-        if owed and owed["as_of_at"] == moment.cut_off and owed["state"] == "published":
+    """Run what was asked for; without that, first finish what is owed, then run the day that is due."""
+    has_caught_up = False
+    if not asked:
+        for owed in runs.owed(warehouse):
+            print(f"{company.name} · mails of {owed['as_of_date']}", file=sys.stderr)
             tasks.send_digests(owed["run_id"])
-        else:
-            run_dag(moment)
+            has_caught_up |= runs.is_finished(warehouse, owed["run_id"])
+            yield runs.report(warehouse, owed["run_id"])
+    for moment in asked or _due(warehouse, company, has_caught_up):
+        print(f"{company.name} · as of {moment.asked}", file=sys.stderr)
+        run_dag(moment)
         run = runs.at(warehouse, moment)
         if run is None:
             raise ConfigurationError.about(
@@ -162,22 +164,26 @@ def _run_moments(
             return
 
 
-def _due(warehouse: Warehouse, company: Company) -> list[Moment]:
-    """The unfinished run's moment, and the day that is due: by the calendar, or after a simulated company's last."""
-    owed, newest = runs.unfinished(warehouse), runs.newest(warehouse)
-    zone = company.time_zone
+def _due(warehouse: Warehouse, company: Company, has_caught_up: bool) -> list[Moment]:
+    """The run that was interrupted, and the day that is due.
+
+    A real company's is yesterday. A simulated one's calendar stands still while nobody runs it: its day is the one
+    after the last, unless this call has something to finish on the last one.
+    """
+    zone, newest, interrupted = company.time_zone, runs.newest(warehouse), runs.interrupted(warehouse)
+    moments = [Moment(interrupted["as_of_date"], interrupted["as_of_at"].astimezone(zone))] if interrupted else []
     if company.simulation is None:
-        due = Moment.of_day(Moment.day_before(datetime.now(zone), zone), zone)
-    elif newest is None:
+        yesterday = Moment.of_day(Moment.day_before(datetime.now(zone), zone), zone)
+        is_done = newest and newest["state"] == "published" and newest["as_of_at"] >= yesterday.cut_off
+        return moments if is_done or yesterday in moments else [*moments, yesterday]
+    if moments or has_caught_up:
+        return moments
+    if newest is None:
         from early_warning import demo
 
-        due = Moment.of_day(demo.first_as_of(company.simulation), zone)
-    elif owed or newest["state"] != "published":
-        due = Moment.of_day(newest["as_of_date"], zone)
-    else:
-        due = Moment.of_day(newest["as_of_date"] + timedelta(days=1), zone)
-    first = [Moment(owed["as_of_date"], owed["as_of_at"].astimezone(zone))] if owed else []
-    return first + [due for _ in range(1) if not owed or due.cut_off > owed["as_of_at"]]
+        return [Moment.of_day(demo.first_as_of(company.simulation), zone)]
+    next_day = timedelta(days=1 if newest["state"] == "published" else 0)
+    return [Moment.of_day(newest["as_of_date"] + next_day, zone)]
 
 
 @contextmanager
@@ -276,7 +282,8 @@ def _status(options: argparse.Namespace) -> int:
                 "select as_of_date, run_id, published_at from ops.publication order by as_of_date desc limit 10"
             ),
             "latest_run": runs.report(warehouse, latest) if latest else None,
-            "unfinished": runs.unfinished(warehouse),
+            "interrupted": runs.interrupted(warehouse),
+            "owed": runs.owed(warehouse),
             "mails_waiting": warehouse.rows("select count(*) as n from ops.outbox where state = 'pending'")[0]["n"],
         }
     if options.json:
@@ -295,19 +302,26 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _sql(options: argparse.Namespace) -> int:
-    with _migrated() as warehouse, psycopg.connect(warehouse.reader_dsn, row_factory=dict_row) as connection:
+    with _migrated() as warehouse, psycopg.connect(warehouse.reader_dsn) as connection:
         cursor = connection.execute(options.query.encode())
         columns = [column.name for column in cursor.description or ()]
         rows = cursor.fetchall() if columns else []
     if options.format == "json":
-        print(json.dumps(rows, ensure_ascii=False, default=_json_value))
+        print(
+            json.dumps([dict(zip(columns, row, strict=True)) for row in rows], ensure_ascii=False, default=_json_value)
+        )
     elif options.format == "csv":
-        writer = csv.DictWriter(sys.stdout, columns)
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(sys.stdout)
+        writer.writerow(columns)
+        writer.writerows({name: _csv_value(value) for name, value in row.items()} for row in rows)
     else:
         _print_table(columns, rows)
     return DONE
+
+
+def _csv_value(value: object) -> object:
+    """Arrays and objects as JSON, which others can read; Python's own notation they can't."""
+    return json.dumps(value, ensure_ascii=False, default=_json_value) if isinstance(value, (dict, list)) else value
 
 
 def _json_value(value: object) -> object:
@@ -319,14 +333,14 @@ def _json_value(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def _print_table(columns: list[str], rows: list[dict[str, Any]]) -> None:
+def _print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(*columns, box=None, header_style="bold")
     for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+        table.add_row(*("" if value is None else escape(str(value)) for value in row))
     Console(width=None if sys.stdout.isatty() else 100_000).print(table)  # a pipe has no width to wrap at
 
 
@@ -338,38 +352,40 @@ def _outbox_list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(mails, ensure_ascii=False, default=str))
     else:
-        short = [
-            {
-                "id": mail["mail_key"][:10],
-                "state": mail["state"],
-                "recipient": mail["recipient"],
-                "subject": mail["subject"],
-                "error": mail["last_error"],
-            }
-            for mail in mails
-        ]
-        _print_table(list(short[0]) if short else ["the outbox is empty"], short)
+        fields = ("mail_key", "state", "recipient", "subject", "last_error")
+        _print_table(
+            ("id", "state", "recipient", "subject", "error"),
+            [(mail["mail_key"][:10], *(mail[name] for name in fields[1:])) for mail in mails],
+        )
     return DONE
 
 
 def _outbox_show(options: argparse.Namespace) -> int:
-    from early_warning import digest
-
-    with _migrated() as warehouse:
+    with _known_mail() as digest, _migrated() as warehouse:
         mail = digest.outbox_show(warehouse, options.id)
-    print(json.dumps({name: value for name, value in mail.items() if name != "text"}, ensure_ascii=False, default=str))
-    print(mail.get("text", ""))
+    head = {name: value for name, value in mail.items() if name not in ("text", "html")}
+    print(json.dumps(head, ensure_ascii=False, indent=2, default=str))
+    print(mail["text"])
     return DONE
 
 
 def _outbox_resend(options: argparse.Namespace) -> int:
-    from early_warning import digest
-
-    with _migrated() as warehouse, tasks.mail_server() as smtp:
+    with _known_mail() as digest, _migrated() as warehouse, tasks.mail_server() as smtp:
         digest.outbox_resend(warehouse, options.id)
         result = digest.send_owed(warehouse, smtp, ignore_back_off=True)
     print(f"{result.sent} sent, {result.pending} waiting, {result.refused} refused", file=sys.stderr)
     return DONE
+
+
+@contextmanager
+def _known_mail() -> Iterator[Any]:
+    """The digest room; an id that names no mail, or several, is a person's mistake."""
+    from early_warning import digest
+
+    try:
+        yield digest
+    except digest.UnknownMail as error:
+        raise ConfigurationError.about(str(error), "take an id from `early-warning outbox list`") from None
 
 
 def _quarantine_list(options: argparse.Namespace) -> int:
@@ -381,7 +397,8 @@ def _quarantine_list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(rows, ensure_ascii=False, default=str))
     else:
-        _print_table(list(rows[0]) if rows else ["nothing in quarantine"], rows)
+        fields = ("data_set", "file", "row", "column", "reason", "remedy")
+        _print_table(fields, [[row[name] for name in fields] for row in rows])
     return DONE
 
 

@@ -78,12 +78,12 @@ def open_run(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, policy_hash: 
     with warehouse.connect() as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('early_warning.open_run'))")
         ahead = connection.execute(
-            "select exists (select from ops.publication join ops.run using (run_id) where as_of_at > %s)",
+            "select exists (select from ops.run where published_at is not null and as_of_at > %s)",
             (moment.cut_off,),
         ).fetchone()
         before = connection.execute(
-            "select run_id from ops.publication join ops.run using (run_id) where as_of_at < %s"
-            " order by as_of_at desc limit 1",
+            "select run_id from ops.run where published_at is not null and as_of_at < %s"
+            " order by as_of_at desc, run_id desc limit 1",
             (moment.cut_off,),
         ).fetchone()
         is_backfill, previous_run_id = bool(ahead and ahead[0]), before and before[0]
@@ -114,14 +114,18 @@ def fix_batches(warehouse: Warehouse, run_id: int) -> None:
 
 
 def publish(warehouse: Warehouse, run_id: int) -> None:
-    """Move the pointer of the run's day to this run."""
+    """Move the pointer of the run's day to this run, unless the day shows a later cut-off already."""
     with warehouse.connect() as connection:
         connection.execute(
             "insert into ops.publication (as_of_date, run_id) select as_of_date, run_id from ops.run where run_id = %s"
-            " on conflict (as_of_date) do update set run_id = excluded.run_id, published_at = now()",
+            " on conflict (as_of_date) do update set run_id = excluded.run_id, published_at = now()"
+            " where (select as_of_at from ops.run where run_id = publication.run_id)"
+            " <= (select as_of_at from ops.run where run_id = excluded.run_id)",
             (run_id,),
         )
-        connection.execute("update ops.run set state = 'published', published_at = now() where run_id = %s", (run_id,))
+        connection.execute(
+            "update ops.run set state = 'published', message = null, published_at = now() where run_id = %s", (run_id,)
+        )
 
 
 def finish(warehouse: Warehouse, run_id: int) -> None:
@@ -140,11 +144,24 @@ def fail(warehouse: Warehouse, run_id: int, message: str) -> None:
     )
 
 
-def unfinished(warehouse: Warehouse) -> dict[str, Any] | None:
-    """The newest run if something of it is still owed: killed, failed, or published with mails to send."""
+def owed(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """Published runs that still owe mails, oldest cut-off first."""
+    return warehouse.rows(
+        "select run_id, as_of_date, as_of_at, state from ops.run where state = 'published' and finished_at is null"
+        " order by as_of_at, run_id"
+    )
+
+
+def is_finished(warehouse: Warehouse, run_id: int) -> bool:
+    """Whether nothing of a run is owed any more."""
+    return bool(warehouse.rows("select 1 from ops.run where run_id = %s and finished_at is not null", run_id))
+
+
+def interrupted(warehouse: Warehouse) -> dict[str, Any] | None:
+    """The newest run if it was killed or failed, so that it has to be gone on with."""
     rows = warehouse.rows(
         "select run_id, as_of_date, as_of_at, state from ops.run where run_id = (select max(run_id) from ops.run)"
-        " and (state in ('running', 'failed') or (state = 'published' and finished_at is null))"
+        " and state in ('running', 'failed')"
     )
     return rows[0] if rows else None
 
@@ -176,15 +193,19 @@ def step(warehouse: Warehouse, run_id: int, name: str) -> Iterator[Step]:
         run_id,
         name,
     )
+    warehouse.execute(  # a task that is tried again takes back that its run had failed
+        "update ops.run set state = 'running', message = null where run_id = %s and state = 'failed'", run_id
+    )
     try:
         yield current
     except BaseException as error:
         state = "stopped" if isinstance(error, GateStopped) else "failed"
         _end_step(warehouse, run_id, name, "failed", current, time.monotonic() - started, str(error))
-        warehouse.execute(
-            "update ops.run set state = %s, message = %s where run_id = %s and state = 'running'",
-            state,
+        warehouse.execute(  # of gates side by side each one that stops the run is heard
+            "update ops.run set message = concat_ws(E'\\n', case when state = 'stopped' then message end, %s),"
+            " state = case when state = 'stopped' then state else %s end where run_id = %s and state <> 'published'",
             f"{name}: {error}",
+            state,
             run_id,
         )
         raise
@@ -215,7 +236,8 @@ def report(warehouse: Warehouse, run_id: int) -> dict[str, Any]:
     run = warehouse.rows("select * from ops.run where run_id = %s", run_id)[0]
     zone = ZoneInfo(run["company_time_zone"])
     batches = warehouse.rows(
-        "select data_set, max(batch_id) as batch, sum(rows)::bigint as rows, sum(quarantined)::bigint as quarantined"
+        "select data_set, max(batch_id) as batch, sum(rows)::bigint as rows,"
+        " sum(quarantined + orphans)::bigint as quarantined"
         " from ops.batch where run_id = %s group by data_set order by data_set",
         run_id,
     )

@@ -142,6 +142,11 @@ def home() -> Path:
     return Path(os.environ.get("EARLY_WARNING_HOME") or ".early_warning").resolve()
 
 
+def company_folder() -> Path:
+    """The company this process works for: $EARLY_WARNING_COMPANY, or the checkout's company/."""
+    return Path(os.environ.get("EARLY_WARNING_COMPANY") or PROJECT / "company")
+
+
 @dataclass(frozen=True)
 class Calendar:
     """When a company's day is judged: a cron expression in its time zone."""

@@ -10,8 +10,8 @@ from early_warning.settings import Company
 
 _GATES = "select gate, message from bi.gates where verdict <> 'pass'"
 _WARNINGS = (
-    "select customer_name, warning_level, reason from bi.warnings"
-    " order by as_of_date desc, warning_level, money_at_risk_amount desc limit 10"
+    "select customer_name, warning_level, reason from bi.warnings where as_of_date = 'DAY'"
+    " order by warning_level, money_at_risk_amount desc limit 10"
 )
 _LEVELS = {"1": "very high", "2": "high", "3": "slight"}
 
@@ -76,7 +76,7 @@ def _next_steps(company: Company, home: Path, run: dict[str, Any]) -> list[str]:
     if any(batch["quarantined"] for batch in run["batches"].values()):
         steps["unusable rows"] = f"{command} quarantine list"
     if run["state"] == "published":
-        steps["query"] = f'{command} sql "{_WARNINGS}"'
+        steps["query"] = f'{command} sql "{_WARNINGS.replace("DAY", run["as_of_date"])}"'
         steps["change a rule"] = f"edit {company.policy_folder}/*.csv, then: {command} run --as-of {run['as_of_date']}"
         steps["the next day"] = f"{command} run"
     else:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from early_warning import policy, runs
 from early_warning.problems import ConfigurationError, GateStopped, Problem
-from early_warning.settings import Company, Source, home, load_company
+from early_warning.settings import Company, Source, company_folder, home, load_company
 from early_warning.smtp import SmtpSettings
 from early_warning.warehouse import Warehouse
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def company() -> Company:
     """The company of this process, $EARLY_WARNING_COMPANY."""
-    return load_company(Path(os.environ["EARLY_WARNING_COMPANY"]))
+    return load_company(company_folder())
 
 
 def warehouse() -> Warehouse:
@@ -48,7 +48,7 @@ def open_run(as_of: str) -> int:
     Raises:
         ConfigurationError: with everything wrong with company folder or policy, before anything is extracted.
     """
-    current, rules = check_configuration(Path(os.environ["EARLY_WARNING_COMPANY"]))
+    current, rules = check_configuration(company_folder())
     moment = runs.Moment.parse(as_of, current.time_zone)
     enrol(warehouse(), current)
     policy.store(warehouse(), rules)
@@ -60,7 +60,7 @@ def open_run(as_of: str) -> int:
 
 
 def check_configuration(folder: Path) -> tuple[Company, policy.Policy]:
-    """Read company folder and policy, and report what is wrong with both at once."""
+    """Read company folder, policy and mail server's address, and report what is wrong with all of them at once."""
     problems: list[Problem] = []
     current = rules = None
     try:
@@ -71,7 +71,11 @@ def check_configuration(folder: Path) -> tuple[Company, policy.Policy]:
         rules = policy.load(folder / "policy")
     except ConfigurationError as error:
         problems += error.problems
-    if current is None or rules is None:
+    try:
+        _smtp_server()
+    except ConfigurationError as error:
+        problems += error.problems
+    if problems or current is None or rules is None:
         raise ConfigurationError(problems)
     return current, rules
 
@@ -153,7 +157,8 @@ def transform(run: int) -> int:
     from early_warning import transform as dbt
 
     with runs.step(warehouse(), run, "transform") as step:
-        dbt.build(warehouse(), run)
+        with _alone_in_staging():
+            dbt.build(warehouse(), run)
         step.rows = warehouse().rows("select count(*) as judged from marts.fct_customer_levels where run_id = %s", run)[
             0
         ]["judged"]
@@ -190,44 +195,60 @@ def send_digests(run: int) -> int:
 
 
 def tell_operators(run_id: int | None, task: str, error: str) -> None:
-    """Mail the operators that a run failed or was stopped: what, where, what to do."""
+    """Mail the operators that a task failed or a gate stopped the run: what, where, what to do."""
     from early_warning import digest
 
-    ledger = warehouse() if run_id is not None else None
     state = "failed"
-    if ledger and run_id is not None:
-        runs.fail(ledger, run_id, f"{task}: {error}")
-        state = ledger.rows("select state from ops.run where run_id = %s", run_id)[0]["state"]
-    remedy = (
-        "Nothing was published. Mend what the messages name and run again; good rows are kept."
-        if state == "stopped"
-        else "Nothing was published. Run again: it goes on where it was. If it fails the same way, see the task's log."
+    if run_id is not None:
+        runs.fail(warehouse(), run_id, f"{task}: {error}")
+        state = warehouse().rows("select state from ops.run where run_id = %s", run_id)[0]["state"]
+    try:
+        recipients = company().recipients
+    except ConfigurationError:  # which may be what failed: then those of the last good folder are told
+        recipients = ()
+    notice = digest.Notice(
+        subject=f"early-warning: run {run_id or '–'}, {task}: {state}",
+        text=f"{error}\n\n{_REMEDIES[state]}\n",
+        state=state,
+        task=task,
+        run_id=run_id,
     )
     with mail_server() as smtp:
-        digest.notify_operators(
-            ledger,
-            company().recipients,
-            digest.Notice(
-                subject=f"{company().name}: run {run_id or '?'} {state} at {task}",
-                text=f"{error}\n\n{remedy}\n",
-                state=state,
-                run_id=run_id,
-            ),
-            smtp,
-        )
+        digest.notify_operators(warehouse(), recipients, notice, smtp)
+
+
+_REMEDIES = {
+    "stopped": "Nothing was published; readers see the last good day. Mend what is named above and run the day again.",
+    "failed": "Nothing was published; readers see the last good day. Run again: it goes on where it was.",
+    "published": "The day is published; its mails wait. Run again: it sends what is owed, nothing twice.",
+    "running": "Run again: it goes on where it was.",
+}
+
+
+@contextmanager
+def _alone_in_staging() -> Iterator[None]:
+    """Staging and intermediate tables hold one run at a time, whoever else builds (a back-fill beside the day's)."""
+    with warehouse().connect(autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(hashtext('early_warning.staging'))")
+        yield
 
 
 @contextmanager
 def mail_server() -> Iterator[SmtpSettings]:
     """The mail server of $EARLY_WARNING_SMTP_URL, or a local catcher that writes .eml files below the home."""
-    url = os.environ.get("EARLY_WARNING_SMTP_URL")
-    if url:
-        yield SmtpSettings.from_url(url)
+    server = _smtp_server()
+    if server:
+        yield server
         return
     from early_warning.embedded.mail import catch_mail
 
     with catch_mail(home() / "mail") as smtp:
         yield smtp
+
+
+def _smtp_server() -> SmtpSettings | None:
+    url = os.environ.get("EARLY_WARNING_SMTP_URL")
+    return SmtpSettings.from_url(url) if url else None
 
 
 def _source(current: Company, name: str) -> Source:

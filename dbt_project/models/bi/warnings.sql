@@ -1,4 +1,4 @@
--- Published day × customer holding a level.
+-- Published day × customer holding a level. The reason is worded row by row, so that a filter costs what it shows.
 with published as (select * from {{ source('ops', 'publication') }}),
 
 runs as (select * from {{ source('ops', 'run') }}),
@@ -9,23 +9,9 @@ levels as (select * from {{ ref('fct_customer_levels') }} where warning_level is
 
 customers as (select * from {{ ref('dim_customers') }}),
 
-sentences as (
-    select
-        sentences.customer_id,
-        sentences.run_id,
-        string_agg(
-            sentences.name || punctuation.colon || sentences.sentence,
-            punctuation.semicolon order by sentences.indicator_code
-        ) as reason
-    from {{ ref('rpt_indicator_sentences') }} as sentences
-    inner join company on sentences.language = company.language
-    inner join {{ ref('punctuation') }} as punctuation on sentences.language = punctuation.language
-    inner join levels
-        on sentences.customer_id = levels.customer_id
-        and sentences.run_id = levels.run_id
-        and sentences.indicator_code = any(levels.indicator_codes)
-    group by sentences.customer_id, sentences.run_id
-)
+sentences as (select * from {{ ref('rpt_indicator_sentences') }}),
+
+punctuation as (select * from {{ ref('punctuation') }})
 
 select
     levels.customer_id,
@@ -45,7 +31,19 @@ select
     null::text as case_id,
     levels.rule_codes,
     levels.indicator_codes,
-    sentences.reason,
+    (
+        select
+            string_agg(
+                sentences.name || punctuation.colon || sentences.sentence,
+                punctuation.semicolon order by sentences.indicator_code
+            )
+        from sentences
+        where
+            sentences.customer_id = levels.customer_id
+            and sentences.run_id = levels.run_id
+            and sentences.language = company.language
+            and sentences.indicator_code = any(levels.indicator_codes)
+    ) as reason,
     levels.money_at_risk_amount,
     null::timestamptz as deadline_at,
     false as is_muted,
@@ -55,4 +53,5 @@ from levels
 inner join published on levels.run_id = published.run_id
 inner join runs on levels.run_id = runs.run_id
 inner join customers on levels.customer_id = customers.customer_id and levels.run_id = customers.run_id
-left join sentences on levels.customer_id = sentences.customer_id and levels.run_id = sentences.run_id
+cross join company
+inner join punctuation on company.language = punctuation.language

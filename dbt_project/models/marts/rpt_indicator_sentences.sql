@@ -2,9 +2,8 @@
 
 -- Grain: run × customer × indicator that speaks × language. Figures put into words; the only place where that happens.
 -- An indicator speaks when it breaches, or when a level that came from it is kept though it no longer does.
-with indicator_values as (select * from {{ ref('fct_indicator_values') }}),
-
-levels as (select * from {{ ref('fct_customer_levels') }}),
+-- Large tables are named where they are joined: a CTE used twice would be read whole whatever the reader filters by.
+with levels as (select * from {{ ref('fct_customer_levels') }}),
 
 breach_sentences as (select * from {{ ref('indicator_sentences') }}),
 
@@ -26,7 +25,7 @@ breached as (
         indicator_values.*,
         breach_sentences.language,
         breach_sentences.sentence
-    from indicator_values
+    from {{ ref('fct_indicator_values') }} as indicator_values
     inner join breach_sentences
         on indicator_values.indicator_code = breach_sentences.indicator_code
         and (indicator_values.baseline is not null) = breach_sentences.has_baseline
@@ -38,7 +37,7 @@ kept as (
         indicator_values.*,
         kept_sentences.language,
         kept_sentences.sentence
-    from indicator_values
+    from {{ ref('fct_indicator_values') }} as indicator_values
     inner join levels
         on indicator_values.customer_id = levels.customer_id
         and indicator_values.run_id = levels.run_id

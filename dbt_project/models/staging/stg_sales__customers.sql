@@ -25,4 +25,4 @@ select distinct on (customer_id)
     owner_email,
     merged_into_id
 from versions
-order by customer_id asc, _batch_id desc
+order by customer_id asc, updated_at desc nulls last, _batch_id desc

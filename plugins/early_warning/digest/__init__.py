@@ -6,13 +6,14 @@ keys, `send_owed` sends what is pending there and keeps the receipts. So nothing
 
 from early_warning.digest.composition import compose
 from early_warning.digest.deliver import Notice, SendResult, notify_operators, send_owed
-from early_warning.digest.outbox import outbox_list, outbox_resend, outbox_show
+from early_warning.digest.outbox import UnknownMail, outbox_list, outbox_resend, outbox_show
 from early_warning.smtp import SmtpSettings
 
 __all__ = [
     "Notice",
     "SendResult",
     "SmtpSettings",
+    "UnknownMail",
     "compose",
     "notify_operators",
     "outbox_list",

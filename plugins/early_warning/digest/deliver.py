@@ -42,14 +42,14 @@ class SendResult:
 class Notice:
     """What operators are told of a failed or stopped run: what, where, what to do.
 
-    `state` is failed or stopped; `run_id` is None if the failure came before a run was opened.
+    `state` is the run's and `task` what failed; `run_id` is None if that came before a run was opened.
     """
 
     subject: str
     text: str
     state: str
+    task: str
     run_id: int | None = None
-    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,13 @@ def send_owed(warehouse: Warehouse, smtp: SmtpSettings, *, ignore_back_off: bool
 def notify_operators(
     warehouse: Warehouse | None, recipients: Iterable[Recipient], notice: Notice, smtp: SmtpSettings
 ) -> SendResult:
-    """Tell the operators among the recipients; the same run, state and attempt is told once.
+    """Tell the operators among the recipients; the same failure (run, state, task and text) is told once.
 
+    Without any recipient, since the company folder can't be read, the operators that the warehouse knows are told.
     Through the outbox where there is a run and a warehouse that answers, else straight to the server and without a
     ledger. Never raises for mail or warehouse trouble: it is called when something else has failed already.
     """
-    letters = _notices(recipients, notice, smtp)
+    letters = _notices(tuple(recipients) or _known_operators(warehouse), notice, smtp)
     if warehouse is not None and notice.run_id is not None:
         try:
             with warehouse.connect() as connection:
@@ -110,9 +111,24 @@ def notify_operators(
     return SendResult(states.count("sent"), states.count("pending"), states.count("refused"))
 
 
+def _known_operators(warehouse: Warehouse | None) -> Sequence[Recipient]:
+    """Read whom the warehouse knows as operators, nobody if it does not answer."""
+    if warehouse is None:
+        return ()
+    try:
+        known = warehouse.rows(
+            "select role, department, name, email, language from ops.recipient where role = 'operators'"
+            " order by recipient_id"
+        )
+    except psycopg.Error as error:
+        _LOG.warning("mail: the warehouse can't name the operators (%s)", type(error).__name__)
+        return ()
+    return [Recipient(**one) for one in known]
+
+
 def _notices(recipients: Iterable[Recipient], notice: Notice, smtp: SmtpSettings) -> list[Letter]:
-    """One letter an operator. Without a run the text is part of the key, since nothing else tells two notices apart."""
-    about = [str(notice.run_id)] if notice.run_id is not None else [notice.subject, notice.text]
+    """One letter an operator and failure."""
+    about = notice.subject if notice.run_id is None else str(notice.run_id)
     operators = {
         address: person
         for person in recipients
@@ -120,7 +136,7 @@ def _notices(recipients: Iterable[Recipient], notice: Notice, smtp: SmtpSettings
     }
     return [
         write_letter(
-            mail_key("operators", *about, notice.state, str(notice.attempt), address),
+            mail_key("operators", about, notice.state, notice.task, mail_key(notice.text), address),
             sender=words_for(person.language).sender,
             from_address=smtp.from_address,
             reader=person.name,

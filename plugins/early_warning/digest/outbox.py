@@ -23,6 +23,10 @@ _ENTRIES = (
 )
 
 
+class UnknownMail(LookupError):
+    """No mail, or more than one, goes by the id somebody gave."""
+
+
 @dataclass(frozen=True)
 class Letter:
     """A finished mail to one recipient. The same key gives the same Message-ID, so a repeated mail can be told."""
@@ -105,7 +109,7 @@ def outbox_show(warehouse: Warehouse, mail_id: str) -> dict[str, Any]:
     """One mail with its `text` and its `html` (None where it has none).
 
     Raises:
-        LookupError: no mail's key, or more than one, begins with `mail_id`.
+        UnknownMail: no mail's key, or more than one, begins with `mail_id`.
     """
     key = _key(warehouse, mail_id)
     [mail] = warehouse.rows("select mime from ops.outbox where mail_key = %s", key)
@@ -116,7 +120,7 @@ def outbox_resend(warehouse: Warehouse, mail_id: str) -> dict[str, Any]:
     """Owe a mail again, now and under the Message-ID it has; returns its entry.
 
     Raises:
-        LookupError: no mail's key, or more than one, begins with `mail_id`.
+        UnknownMail: no mail's key, or more than one, begins with `mail_id`.
     """
     key = _key(warehouse, mail_id)
     warehouse.execute(
@@ -132,7 +136,7 @@ def _key(warehouse: Warehouse, mail_id: str) -> str:
     found = warehouse.rows("select mail_key from ops.outbox where starts_with(mail_key, %s) limit 2", mail_id)
     if len(found) != 1:
         how_many = "more than one mail's key begins" if found else "no mail's key begins"
-        raise LookupError(f"{how_many} with {mail_id!r}; `early-warning outbox list` shows the keys")
+        raise UnknownMail(f"{how_many} with {mail_id!r}; `early-warning outbox list` shows the keys")
     return str(found[0]["mail_key"])
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import cache
+from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,7 +23,8 @@ from early_warning.digest.words import Words, words_for
 LARGEST_HTML = 100_000
 _MOST_UNKNOWN = 6
 _LEVELS = (1, 2, 3)
-_CHANGES = ("new", "escalated", "eased", "unchanged")
+_NEWS = ("new", "escalated", "eased")
+_CHANGES = (*_NEWS, "unchanged")
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,8 @@ def _render(digest: Digest) -> Rendered:
         "as_of": _as_of(digest, words),
         "greeting": words.greeting.format(reader=digest.reader) if digest.reader else words.greeting_nameless,
         "summary": _summary(digest, words, figures),
-        "levels": [(level, _of_level(digest, level)) for level in _LEVELS],
-        "changes": [
-            (change, count)
-            for change in _CHANGES
-            if (count := sum(digest.counts.get((level, change), 0) for level in _LEVELS))
-        ],
+        "levels": [(level, _count(digest, [level], _CHANGES)) for level in _LEVELS],
+        "changes": [(change, count) for change in _CHANGES if (count := _count(digest, _LEVELS, [change]))],
         "groups": [
             (level, warned) for level in _LEVELS if (warned := [one for one in digest.warned if one.level == level])
         ],
@@ -98,6 +97,15 @@ class _Figures:
     def customers(self, count: int) -> str:
         return self.words.count.format(count=self.number(count))
 
+    def counted(self, what: str, count: int) -> str:
+        return self.words.counted.format(what=what, count=self.number(count))
+
+    def by_level(self, sentence: str, counts: Mapping[int, int]) -> list[str]:
+        """Say a sentence of how many customers and how many a level; nothing if there are none."""
+        levels = [self.counted(self.words.levels[level], count) for level, count in counts.items() if count]
+        count = self.number(sum(counts.values()))
+        return [sentence.format(count=count, levels=self.words.comma.join(levels))] if levels else []
+
     def day(self, day: date) -> str:
         return str(format_date(day, self.words.short_date, locale=self.words.locale))
 
@@ -112,21 +120,22 @@ class _Figures:
 
 
 def _subject(digest: Digest, words: Words, figures: _Figures) -> str:
-    """The news first: a reader with only the subject knows whether to open the mail now."""
+    """The news, nothing else: a reader with only the subject knows whether to open the mail now."""
     news = [
         words.subject_new.format(level=words.levels[level], count=figures.number(count))
         for level in _LEVELS
-        if (count := digest.counts.get((level, "new"), 0))
+        if (count := _count(digest, [level], ["new"]))
     ]
-    escalated = sum(digest.counts.get((level, "escalated"), 0) for level in _LEVELS)
-    if escalated:
-        news.append(words.subject_escalated.format(count=figures.number(escalated)))
+    news += [
+        figures.counted(words.changes[change], count)
+        for change in ("escalated", "eased")
+        if (count := _count(digest, _LEVELS, [change]))
+    ]
     department = words.departments.get(digest.department or "", digest.department or "")
     subject = words.subject_update if digest.run.is_update else words.subject
     return subject.format(
         date=figures.day(digest.run.as_of_date),
-        news=words.comma.join(news) or words.subject_nothing_new,
-        total=figures.number(sum(digest.counts.values())),
+        news=words.comma.join(news),
         reader=" ".join(part for part in (department, digest.reader) if part) or digest.recipient,
     )
 
@@ -141,36 +150,26 @@ def _as_of(digest: Digest, words: Words) -> str:
 
 
 def _summary(digest: Digest, words: Words, figures: _Figures) -> str:
-    if digest.run.is_update:
-        summary = words.summary_update
-    else:
-        summary = words.summary_head if digest.department else words.summary_owner
+    summary = words.summary_head if digest.department else words.summary_owner
     department = words.departments.get(digest.department or "", digest.department or "")
     return summary.format(total=figures.number(sum(digest.counts.values())), department=department)
 
 
-def _of_level(digest: Digest, level: int) -> int:
-    return sum(digest.counts.get((level, change), 0) for change in _CHANGES)
+def _count(digest: Digest, levels: Iterable[int], changes: Iterable[str]) -> int:
+    return sum(digest.counts.get(kind, 0) for kind in product(levels, changes))
 
 
 def _rest(digest: Digest, words: Words, figures: _Figures) -> list[str]:
-    """How many warnings are not shown, by level, and where to see them; nothing if all are shown."""
+    """How many warnings are not shown, by level, and where to see them all; nothing if all are shown."""
     shown = Counter(one.level for one in digest.warned)
-    missing = {level: _of_level(digest, level) - shown[level] for level in _LEVELS}
-    total = sum(missing.values())
-    if not total:
-        return []
-    levels = words.comma.join(
-        f"{words.levels[level]}{words.colon}{figures.customers(count)}" for level, count in missing.items() if count
-    )
+    missing = {level: _count(digest, [level], _NEWS) - shown[level] for level in _LEVELS}
+    persisting = {level: _count(digest, [level], ["unchanged"]) for level in _LEVELS}
+    rest = figures.by_level(words.rest, missing) + figures.by_level(words.persisting, persisting)
     condition = f"as_of_date = '{digest.run.as_of_date.isoformat()}'"
-    if digest.filter_by:
-        column, value = digest.filter_by
-        condition += f" and {column} = '{value}'"
-    return [
-        words.rest.format(count=figures.number(total), levels=levels),
-        words.rest_where.format(condition=condition),
-    ]
+    if digest.owner_email:
+        quoted = digest.owner_email.replace("'", "''")
+        condition += f" and lower(trim(owner_email)) = '{quoted}'"
+    return [*rest, words.rest_where.format(condition=condition)] if rest else []
 
 
 def _unknown(entry: Unknown, words: Words, figures: _Figures) -> tuple[str, str]:

@@ -41,7 +41,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Sentence:
-    """One indicator of one customer in words with its figures; `state` is serious or watch."""
+    """One indicator of one customer in words with its figures.
+
+    `state` is serious or watch; clear or unknown where the level is kept all the same; silent, with an empty `text`,
+    where the level came from the indicator and the marts have no sentence for it.
+    """
 
     indicator_code: str
     state: str
@@ -83,9 +87,9 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Digest:
-    """All that one mail says. `counts` covers every warning by level and change, `warned` only those shown.
+    """All that one mail says. `counts` covers every warning by level and change, `warned` only the news shown.
 
-    `department` is None in an owner's mail. `filter_by`: column of bi.warnings and its value that find the whole list.
+    `department` is None in an owner's mail. `owner_email`: whose warnings are the whole list, if it is one person's.
     """
 
     company: str
@@ -100,7 +104,7 @@ class Digest:
     money_at_risk: Decimal
     warned: tuple[Warned, ...]
     unknown: tuple[Unknown, ...]
-    filter_by: tuple[str, str] | None
+    owner_email: str | None
 
 
 @dataclass(frozen=True)
@@ -141,11 +145,11 @@ class _Mailing:
     language: str
     rows: Sequence[_Row]
     unknown: Sequence[tuple[str, str, int]]
-    filter_by: tuple[str, str] | None
+    owner_email: str | None
 
     @property
     def shown(self) -> Sequence[_Row]:
-        return self.rows[:MOST_WARNINGS]
+        return [row for row in self.rows if row.change != "unchanged"][:MOST_WARNINGS]
 
 
 @dataclass(frozen=True)
@@ -157,12 +161,9 @@ class _Wording:
 
 
 def select_digests(connection: Connection, run: Run) -> Iterator[Digest]:
-    """Digests of a published run, one a reader who has anything to read, in a stable order.
-
-    An update (a later cut-off of a day already told) holds only what changed.
-    """
+    """Digests of a published run, one a reader who has any news since the run before, in a stable order."""
     facts = _read_facts(connection, run)
-    mailings = [*_to_owners(facts), *_to_heads(facts)]
+    mailings = [mailing for mailing in (*_to_owners(facts), *_to_heads(facts)) if mailing.shown]
     wording = _read_wording(connection, run, mailings)
     for mailing in mailings:
         yield _digest(facts, run, mailing, wording)
@@ -208,9 +209,8 @@ def _read_facts(connection: Connection, run: Run) -> _Facts:
         rows = cursor.execute(
             "select customer_id, customer_name, owner_name, owner_email, warning_level, change, level_since,"
             " indicator_codes, money_at_risk_amount"
-            " from marts.fct_customer_levels"
-            " where run_id = %s and warning_level is not null and (change <> 'unchanged' or not %s)",
-            (run.run_id, run.is_update),
+            " from marts.fct_customer_levels where run_id = %s and warning_level is not null",
+            (run.run_id,),
         ).fetchall()
         unknown = cursor.execute(
             "select levels.owner_email, vals.indicator_code, vals.unknown_reason, count(*) as customers"
@@ -291,7 +291,7 @@ def _to_owners(facts: _Facts) -> Iterator[_Mailing]:
             language=words_for(person.get("language") or facts.company["language"]).language,
             rows=rows[address],
             unknown=unknown[address],
-            filter_by=None if is_fallback else ("owner_email", plain(rows[address][0].owner_email)),
+            owner_email=None if is_fallback else address,
         )
 
 
@@ -314,7 +314,7 @@ def _to_heads(facts: _Facts) -> Iterator[_Mailing]:
                 language=words_for(person["language"]).language,
                 rows=rows,
                 unknown=[entry[1:] for entry in facts.unknown if entry[1] in codes],
-                filter_by=None,
+                owner_email=None,
             )
 
 
@@ -328,8 +328,8 @@ def _read_wording(connection: Connection, run: Run, mailings: Sequence[_Mailing]
     languages = sorted({mailing.language for mailing in mailings})
     found = connection.execute(
         "select customer_id, language, indicator_code, state, name, sentence from marts.rpt_indicator_sentences"
-        " where run_id = %s and customer_id = any(%s) and language = any(%s) and state in ('serious', 'watch')"
-        " order by customer_id, state = 'watch', indicator_code",
+        " where run_id = %s and customer_id = any(%s) and language = any(%s)"
+        " order by customer_id, array_position(array['serious', 'watch', 'unknown', 'clear'], state), indicator_code",
         (run.run_id, shown, languages),
     )
     sentences: dict[tuple[str, str], list[Sentence]] = defaultdict(list)
@@ -341,7 +341,6 @@ def _read_wording(connection: Connection, run: Run, mailings: Sequence[_Mailing]
 
 
 def _digest(facts: _Facts, run: Run, mailing: _Mailing, wording: _Wording) -> Digest:
-    codes = _codes_of(facts, mailing.department) if mailing.department else None
     return Digest(
         company=plain(facts.company["name"]),
         currency=facts.company["currency"],
@@ -353,19 +352,25 @@ def _digest(facts: _Facts, run: Run, mailing: _Mailing, wording: _Wording) -> Di
         run=run,
         counts=Counter((row.level, row.change) for row in mailing.rows),
         money_at_risk=sum((row.money_at_risk for row in mailing.rows), Decimal(0)),
-        warned=tuple(
-            _warned(row, mailing, codes, wording.sentences.get((mailing.language, row.customer_id), ()))
-            for row in mailing.shown
-        ),
+        warned=tuple(_warned(facts, row, mailing, wording) for row in mailing.shown),
         unknown=_unknown(facts, mailing, wording),
-        filter_by=mailing.filter_by,
+        owner_email=mailing.owner_email,
     )
 
 
-def _warned(row: _Row, mailing: _Mailing, codes: frozenset[str] | None, sentences: Sequence[Sentence]) -> Warned:
-    """First what concerns the reader: a head's own indicators; for an owner those that the level rests on."""
-    first = row.indicator_codes if codes is None else codes
-    reasons = tuple(sentence for sentence in sentences if sentence.indicator_code in first)[:MOST_SENTENCES]
+def _warned(facts: _Facts, row: _Row, mailing: _Mailing, wording: _Wording) -> Warned:
+    """First what concerns the reader: a head's own indicators; for an owner those that the level rests on.
+
+    If none of them has a sentence they are named alone: no warning is without a reason.
+    """
+    language = mailing.language
+    sentences = wording.sentences.get((language, row.customer_id), ())
+    first = _codes_of(facts, mailing.department) if mailing.department else row.indicator_codes
+    spoken = tuple(sentence for sentence in sentences if sentence.indicator_code in first)
+    silent = (
+        Sentence(code, "silent", _name(facts, language, code, wording), "") for code in row.indicator_codes & first
+    )
+    reasons = (spoken or tuple(sorted(silent, key=lambda one: one.name)))[:MOST_SENTENCES]
     rest = tuple(sentence for sentence in sentences if sentence.indicator_code not in first)
     also = rest[: MOST_SENTENCES - len(reasons)]
     is_own = mailing.department is None and usable_address(row.owner_email) == mailing.recipient
@@ -379,7 +384,7 @@ def _warned(row: _Row, mailing: _Mailing, codes: frozenset[str] | None, sentence
         money_at_risk=row.money_at_risk,
         reasons=reasons,
         also=also,
-        more_sentences=len(sentences) - len(reasons) - len(also),
+        more_sentences=len(spoken[MOST_SENTENCES:]) + len(rest) - len(also),
     )
 
 

@@ -24,14 +24,11 @@ class Words:
     subject: str
     subject_update: str
     subject_new: str
-    subject_escalated: str
-    subject_nothing_new: str
     as_of: str
     greeting: str
     greeting_nameless: str
     summary_owner: str
     summary_head: str
-    summary_update: str
     total_money: str
     changes_title: str
     since: str
@@ -39,8 +36,10 @@ class Words:
     owner: str
     also_owner: str
     also_head: str
+    silent: str
     more_sentences: str
     rest: str
+    persisting: str
     rest_where: str
     unknown_title: str
     unknown_note: str
@@ -49,6 +48,7 @@ class Words:
     levels: dict[int, str]
     gravity: dict[int, str]
     count: str
+    counted: str
     act_within: dict[int, str]
     changes: dict[str, str]
     states: dict[str, str]
@@ -66,17 +66,14 @@ _ZH_CN = Words(
     colon="：",
     sender="客户预警",
     title="客户预警",
-    subject="【客户预警】{date}：{news}；共 {total} 位客户待处理 — {reader}",
-    subject_update="【客户预警·更新】{date}：{news}；{total} 位客户有变化 — {reader}",
+    subject="【客户预警】{date}：{news} — {reader}",
+    subject_update="【客户预警·更新】{date}：{news} — {reader}",
     subject_new="新增{level} {count}",
-    subject_escalated="升级 {count}",
-    subject_nothing_new="无新增、无升级",
     as_of="截至 {date}",
     greeting="{reader}，您好！",
     greeting_nameless="您好！",
     summary_owner="您负责的客户中有 {total} 位需要处理。",
     summary_head="与{department}有关的预警客户共 {total} 位。",
-    summary_update="今天上一封邮件之后，有 {total} 位客户的预警发生变化。",
     total_money="风险金额合计 {money}",
     changes_title="与上次相比",
     since="自{date}起",
@@ -84,8 +81,10 @@ _ZH_CN = Words(
     owner="负责人 {name}",
     also_owner="其他异常指标",
     also_head="其他部门的指标",
-    more_sentences="另有 {count} 项指标异常",
-    rest="另有 {count} 位客户未在此列出（{levels}）。",
+    silent="级别由此指标得出，目前没有可列出的数据",
+    more_sentences="另有 {count} 项指标未列出",
+    rest="另有 {count} 位客户的变化未在此列出：{levels}",
+    persisting="另有持续预警 {count} 位：{levels}",
     rest_where="全部名单请在 BI 视图 bi.warnings 中查看，筛选条件：{condition}",
     unknown_title="暂时无法判断的指标",
     unknown_note="无法判断不等于正常，请勿据此认为客户没有风险。",
@@ -94,9 +93,10 @@ _ZH_CN = Words(
     levels={1: "一级", 2: "二级", 3: "三级"},
     gravity={1: "极高", 2: "较高", 3: "轻微"},
     count="{count} 位",
+    counted="{what} {count}",
     act_within={1: "请在 24 小时内处理", 2: "请在 72 小时内处理", 3: "请在 7 天内处理"},
     changes={"new": "新增", "escalated": "升级", "eased": "降级", "unchanged": "持续"},
-    states={"serious": "严重", "watch": "关注"},
+    states={"serious": "严重", "watch": "关注", "clear": "已恢复", "unknown": "待判断", "silent": "依据"},
     unknown_reasons={
         "no_data": "没有数据",
         "stale": "数据过旧",
@@ -125,17 +125,14 @@ _EN = Words(
     colon=": ",
     sender="Customer warnings",
     title="Customer warnings",
-    subject="[Customer warnings] {date}: {news}; {total} to handle — {reader}",
-    subject_update="[Customer warnings, update] {date}: {news}; {total} changed — {reader}",
+    subject="[Customer warnings] {date}: {news} — {reader}",
+    subject_update="[Customer warnings, update] {date}: {news} — {reader}",
     subject_new="{level} new: {count}",
-    subject_escalated="escalated: {count}",
-    subject_nothing_new="nothing new",
     as_of="as of {date}",
     greeting="Dear {reader},",
     greeting_nameless="Good day,",
     summary_owner="Your customers that need attention: {total}.",
     summary_head="Customers with warnings that concern {department}: {total}.",
-    summary_update="Customers whose warning changed since today's last mail: {total}.",
     total_money="{money} at risk in all",
     changes_title="Since the last run",
     since="since {date}",
@@ -143,8 +140,10 @@ _EN = Words(
     owner="owner {name}",
     also_owner="Other indicators out of line",
     also_head="Indicators of other departments",
-    more_sentences="And {count} more out of line",
-    rest="Not listed here: {count} more ({levels}).",
+    silent="the level came from this indicator; there are no figures to show at present",
+    more_sentences="And {count} more indicators",
+    rest="Changed but not listed here: {count} ({levels})",
+    persisting="Warned as before: {count} ({levels})",
     rest_where="See all of them in the BI view bi.warnings, where {condition}",
     unknown_title="What could not be judged",
     unknown_note="Unknown does not mean clear: these customers may be at risk all the same.",
@@ -153,9 +152,10 @@ _EN = Words(
     levels={1: "Level 1", 2: "Level 2", 3: "Level 3"},
     gravity={1: "very high", 2: "high", 3: "slight"},
     count="{count}",
+    counted="{what}: {count}",
     act_within={1: "act within 24 h", 2: "act within 72 h", 3: "act within 7 days"},
     changes={"new": "new", "escalated": "escalated", "eased": "eased", "unchanged": "unchanged"},
-    states={"serious": "serious", "watch": "watch"},
+    states={"serious": "serious", "watch": "watch", "clear": "recovered", "unknown": "unknown", "silent": "basis"},
     unknown_reasons={
         "no_data": "no data",
         "stale": "data too old",

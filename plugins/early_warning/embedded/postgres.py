@@ -23,6 +23,8 @@ import os
 import secrets
 import shutil
 import socket
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -43,11 +45,31 @@ from early_warning.embedded.account import (
 from early_warning.embedded.server import PortTaken, Server
 from early_warning.warehouse import READER, Connection, Warehouse
 
+# What PostgreSQL lets any login do even in a read-only session: fill the disk with large objects, hold locks that runs
+# wait for. Here only the owner may.
+_KEEP_TO_THE_OWNER = """
+do $$
+declare
+    function regprocedure;
+begin
+    for function in
+        select oid from pg_proc
+        where pronamespace = 'pg_catalog'::regnamespace
+            and (proname like '%advisory%' or proname in ('lo_creat', 'lo_create', 'lo_from_bytea'))
+    loop
+        execute format('revoke execute on function %s from public', function);
+        execute format('grant execute on function %s to early_warning', function);
+    end loop;
+end
+$$
+"""
+
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"
 OWNER = "early_warning"
 AIRFLOW = "airflow"
 LOG_BYTES = 5_000_000
+MONTH_DAYS = 30
 _PORTS = range(20_000, 30_000)  # below what systems hand out to outgoing connections, so a kept port stays free
 
 
@@ -422,6 +444,8 @@ class _Cluster:
         for database in ("warehouse", AIRFLOW):
             with self._admin(database) as connection:
                 connection.execute("revoke all on schema public from public")
+        with self._admin("warehouse") as connection:
+            connection.execute(_KEEP_TO_THE_OWNER)
 
 
 def _older(log: Path) -> Path:
@@ -475,11 +499,25 @@ def _owner(folder: Path) -> Path | None:
 
 
 def _sweep(outside: Path) -> None:
-    """Delete data directories whose home is gone or uses another one."""
+    """Delete data directories whose home is gone or uses another one.
+
+    A home that can't be seen may be on a disk that isn't mounted just now: unless it was a temporary one, its data
+    stays for a month after its last start.
+    """
     for folder in outside.iterdir():
         owner = _owner(folder) if folder.is_dir() else None
-        if owner and not _uses(owner, folder):
+        if owner and not _uses(owner, folder) and (_is_temporary(owner) or _idle_days(folder) > MONTH_DAYS):
             _delete(folder)
+
+
+def _is_temporary(home: Path) -> bool:
+    return home.is_relative_to(Path(tempfile.gettempdir()).resolve())
+
+
+def _idle_days(folder: Path) -> float:
+    """Days since the server of a data directory was last started."""
+    started = folder / "data" / "postmaster.opts"
+    return (time.time() - (started if started.exists() else folder).stat().st_mtime) / 86_400
 
 
 def _make_passage(folder: Path) -> None:

@@ -95,16 +95,10 @@ def find_orphans(warehouse: Warehouse, run_id: int) -> int:
     long as the customer is missing.
 
     Returns:
-        The number of such rows; ops.batch.quarantined counts them by batch.
+        The number of such rows; ops.batch.orphans counts them by batch.
     """
     with warehouse.connect() as connection:
-        connection.execute(
-            "with removed as (delete from ops.quarantine where run_id = %s and reason = %s returning batch_id),"
-            " counted as (select batch_id, count(*) as rows from removed group by batch_id)"
-            " update ops.batch set quarantined = quarantined - counted.rows from counted"
-            " where batch.batch_id = counted.batch_id",
-            (run_id, ORPHAN_REASON),
-        )
+        connection.execute("delete from ops.quarantine where run_id = %s and reason = %s", (run_id, ORPHAN_REASON))
         customers = _current_customer_batches(connection, run_id)
         found = 0
         batches = connection.execute(
@@ -316,6 +310,7 @@ def _quarantine_orphans(
     }
     row = connection.execute(sql.SQL("select count(*) {orphans}").format(orphans=orphans), parameters).fetchone()
     count = int(row[0]) if row else 0
+    connection.execute("update ops.batch set orphans = %s where batch_id = %s", (count, batch_id))
     if count:
         connection.execute(
             sql.SQL(
@@ -326,5 +321,4 @@ def _quarantine_orphans(
             ).format(orphans=orphans, limit=sql.Literal(STORED_UNUSABLE_ROWS)),
             parameters,
         )
-        connection.execute("update ops.batch set quarantined = quarantined + %s where batch_id = %s", (count, batch_id))
     return count

@@ -54,11 +54,11 @@ left join lateral (
             ', ',
             (array_agg(source_file || coalesce(' row ' || source_row, '') order by source_file, source_row))[1],
             'column ' || column_name,
-            reason
-        ) || ' (' || count(*) || ' times)' as most_often
+            min(reason)
+        ) || case when count(*) > 1 then ' (and ' || count(*) - 1 || ' more of this kind)' else '' end as most_often
     from ops.quarantine
     where quarantine.batch_id = batch.batch_id
-    group by reason, column_name
+    group by remedy, column_name -- a reason names the value, a remedy the kind of damage
     order by count(*) desc
     limit 1
 ) as damage on true

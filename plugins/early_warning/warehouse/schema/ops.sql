@@ -64,6 +64,7 @@ create table if not exists ops.batch (
     state text not null check (state in ('landing', 'landed', 'accepted', 'rejected')),
     rows bigint not null default 0,
     quarantined bigint not null default 0,
+    orphans bigint not null default 0,
     previous_rows bigint,
     newest_file_date date,
     landed_at timestamptz not null default now()
