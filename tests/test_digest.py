@@ -54,6 +54,10 @@ SENTENCES = {
     "complaint_rate": ("90 天内投诉 4 次，阈值 3 次", "4 complaints in 90 days, limit 3"),
     "satisfaction": ("最近两次评分最高 52 分，低于 60 分", "the better of the last two scores is 52, below 60"),
 }
+KEPT = {
+    "clear": ("已恢复正常，观察期内暂保留级别", "back to normal; the level is kept for the cool-down"),
+    "unknown": ("目前无法判断，级别暂予保留", "can't be judged at present; the level is kept"),
+}
 HOSTILE = "恶意公司</td><script>alert(1)</script>\r\nBcc: all@example.com\r\n\r\n\u202eevil\u202c{{ 7 * 7 }}"
 
 
@@ -96,29 +100,35 @@ class World:
         level: int | None = 2,
         owner: str | None = "wang.fang@example.cn",
         owner_name: str = "王芳",
-        change: str = "unchanged",
+        change: str = "new",
         money: int = 1000,
         because: tuple[str, ...] = ("days_since_last_order",),
         watch: tuple[str, ...] = (),
+        kept: dict[str, str] | None = None,
         unknown: tuple[tuple[str, str], ...] = (),
     ) -> str:
-        """Add a customer to the newest run: its level, why, what else is out of line, what is unknown."""
+        """Add a customer to the newest run: its level, why, what else is out of line, what is unknown.
+
+        `kept`: indicators that the level came from and their state now, clear or unknown.
+        """
         self.customers += 1
+        kept = kept or {}
         customer_id, run_id = f"C{self.customers:05}", self.runs[-1]
         self.warehouse.execute(
             "insert into marts.fct_customer_levels values"
             " (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '{rule}', %s, %s)",
             *(customer_id, run_id, DAY, name, owner_name, owner, level, level, change),
-            *(DAY - timedelta(days=self.customers % 9), level, list(because), money),
+            *(DAY - timedelta(days=self.customers % 9), level, [*because, *kept], money),
         )
-        for state, codes in (("serious", because), ("watch", watch)):
-            for code in codes:
-                chinese, english, _, department, also = INDICATORS[code]
-                for language, label, words in (("zh-CN", chinese, 0), ("en", english, 1)):
-                    self.warehouse.execute(
-                        "insert into marts.rpt_indicator_sentences values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                        *(customer_id, run_id, code, department, also, state, language, label, SENTENCES[code][words]),
-                    )
+        states = dict.fromkeys(because, "serious") | dict.fromkeys(watch, "watch") | kept
+        for code, state in states.items():
+            chinese, english, _, department, also = INDICATORS[code]
+            sentences = KEPT.get(state) or SENTENCES[code]
+            for language, label, sentence in zip(("zh-CN", "en"), (chinese, english), sentences, strict=True):
+                self.warehouse.execute(
+                    "insert into marts.rpt_indicator_sentences values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    *(customer_id, run_id, code, department, also, state, language, label, sentence),
+                )
         for code, reason in unknown:
             self.warehouse.execute(
                 "insert into marts.fct_indicator_values values (%s, %s, %s, 'unknown', %s)",
@@ -152,7 +162,7 @@ def text_of(mail: EmailMessage, kind: str = "plain") -> str:
     """One body of a mail."""
     body = mail.get_body((kind,))
     assert body is not None
-    return str(body.get_content())
+    return str(body.get_content()).replace("\r\n", "\n")
 
 
 class _Html(HTMLParser):
@@ -320,14 +330,14 @@ def test_failure_while_composing_leaves_nothing_behind(world: World, monkeypatch
     assert compose(world.warehouse, run_id) == 3
 
 
-def test_later_cut_off_of_the_same_day_tells_only_what_changed(world: World) -> None:
+def test_later_cut_off_of_the_same_day_tells_whom_it_changed_anything_for(world: World) -> None:
     morning = world.run(cut_off=datetime(2026, 6, 30, 1, 30, tzinfo=UTC))
     world.customer("早已知道的客户")
     compose(world.warehouse, morning)
     noon = world.run(cut_off=datetime(2026, 6, 30, 6, tzinfo=UTC))
-    world.customer("早已知道的客户")
+    world.customer("早已知道的客户", change="unchanged")
     world.customer("新的客户", change="new", level=1)
-    world.customer("别人的客户", owner="li.lei@example.cn")
+    world.customer("别人的客户", owner="li.lei@example.cn", change="unchanged")
 
     assert compose(world.warehouse, noon) == 1
 
@@ -339,11 +349,53 @@ def test_later_cut_off_of_the_same_day_tells_only_what_changed(world: World) -> 
     assert "早已知道的客户" not in text
 
 
+def test_nobody_gets_the_same_news_twice(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "sales@example.cn", department="sales", name="李强")
+    world.recipient("head", "finance@example.cn", department="finance", name="孙丽")
+    world.customer("昨天的客户", change="unchanged", because=("overdue_days",))
+    for number in range(3):
+        world.customer(f"老客户{number}", change="unchanged", level=3, money=9_000_000)
+    world.customer("好转的客户", change="eased", level=3)
+    world.customer("别人的老客户", owner="li.lei@example.cn", change="unchanged")
+
+    assert compose(world.warehouse, run_id) == 2
+
+    mails = world.mails()
+    assert set(mails) == {("owner", "wang.fang@example.cn"), ("head:sales", "sales@example.cn")}
+    mail = mails["owner", "wang.fang@example.cn"]
+    assert mail["Subject"] == "【客户预警】6月30日：降级 1 — 王芳"
+    text = text_of(mail)
+    assert "您负责的客户中有 5 位需要处理" in text
+    assert "二级 较高：1 位" in text
+    assert "三级 轻微：4 位" in text
+    assert "与上次相比：降级 1、持续 4" in text
+    assert "* 好转的客户 [降级]" in text
+    assert "昨天的客户" not in text
+    assert "另有持续预警 4 位：二级 1、三级 3\n全部名单请在 BI 视图 bi.warnings 中查看" in text
+    assert "另有持续预警 4 位：二级 1、三级 3" in text_of(mail, "html")
+    assert "未在此列出" not in text
+
+
+def test_first_run_of_a_home_is_told_in_full(world: World) -> None:
+    run_id = world.run()
+    for level in (1, 2, 3):
+        world.customer(f"{level} 级客户", level=level)
+
+    compose(world.warehouse, run_id)
+
+    [mail] = world.mails().values()
+    assert mail["Subject"] == "【客户预警】6月30日：新增一级 1、新增二级 1、新增三级 1 — 王芳"
+    text = text_of(mail)
+    assert all(f"* {level} 级客户 [新增]" in text for level in (1, 2, 3))
+    assert "bi.warnings" not in text
+
+
 def test_same_facts_give_the_same_bytes(world: World) -> None:
     run_id = world.run()
     world.recipient("head", "sales@example.cn", department="sales", name="李强")
     for number in range(20):
-        world.customer(f"客户{number}", change="new" if number % 3 else "eased", watch=("satisfaction",))
+        world.customer(f"客户{number}", change=("new", "eased", "unchanged")[number % 3], watch=("satisfaction",))
     compose(world.warehouse, run_id)
     first = world.warehouse.rows("select mail_key, message_id, subject, mime from ops.outbox order by 1")
     world.warehouse.execute("delete from ops.outbox")
@@ -366,7 +418,7 @@ def test_mail_has_the_headers_of_a_ledger_mail(world: World) -> None:
     [mail], [entry] = world.mails().values(), outbox_list(world.warehouse)
     assert mail["From"] == "客户预警 <warning@nanfang.example>"
     assert mail["To"] == "王芳 <wang.fang@example.cn>"
-    assert mail["Subject"] == entry["subject"] == "【客户预警】6月30日：新增一级 1；共 1 位客户待处理 — 王芳"
+    assert mail["Subject"] == entry["subject"] == "【客户预警】6月30日：新增一级 1 — 王芳"
     assert mail["Date"].datetime == PUBLISHED
     assert mail["Message-ID"] == entry["message_id"] == f"<{entry['mail_key'][:32]}@nanfang.example>"
     assert mail["Auto-Submitted"] == "auto-generated"
@@ -381,21 +433,38 @@ def test_warnings_are_ranked_and_the_rest_is_counted(world: World) -> None:
     run_id = world.run()
     for number in range(16):
         world.customer(f"三级客户{number:02}", level=3, money=number)
-    world.customer("二级老客户", level=2, money=900_000)
-    world.customer("二级新客户", level=2, money=10, change="new")
+    world.customer("二级降级客户", level=2, money=900_000, change="eased")
+    world.customer("二级新客户", level=2, money=10)
     world.customer("二级升级客户", level=2, money=20, change="escalated")
     world.customer("一级客户", level=1, money=5)
+    world.customer("一级老客户", level=1, money=900_000, change="unchanged")
 
     compose(world.warehouse, run_id)
 
     [mail] = world.mails().values()
     text = text_of(mail)
-    order = ["一级客户", "二级升级客户", "二级新客户", "二级老客户", "三级客户15", "三级客户05"]
+    order = ["一级客户", "二级升级客户", "二级新客户", "二级降级客户", "三级客户15", "三级客户05"]
     assert [text.index(name) for name in order] == sorted(text.index(name) for name in order)
     assert "三级客户04" not in text
-    assert "另有 5 位客户未在此列出（三级：5 位）" in text
-    assert "owner_email = 'wang.fang@example.cn'" in text
-    assert mail["Subject"] == "【客户预警】6月30日：新增二级 1、升级 1；共 20 位客户待处理 — 王芳"
+    assert "另有 5 位客户的变化未在此列出：三级 5\n另有持续预警 1 位：一级 1\n全部名单" in text
+    assert text.count("全部名单") == 1
+    assert mail["Subject"] == "【客户预警】6月30日：新增一级 1、新增二级 1、新增三级 16、升级 1、降级 1 — 王芳"
+
+
+def test_hint_finds_every_spelling_of_the_owners_address(world: World) -> None:
+    run_id = world.run()
+    world.customer("新客户", owner="Sean.O'Brien@example.cn ", owner_name="Sean")
+    world.customer("老客户", owner="sean.o'brien@example.cn", change="unchanged", owner_name="Sean")
+    world.customer("别人的客户", change="unchanged")
+
+    compose(world.warehouse, run_id)
+
+    [mail] = world.mails().values()
+    condition = text_of(mail).partition("筛选条件：")[2].splitlines()[0]
+    found = world.warehouse.rows(
+        f"select customer_name from marts.fct_customer_levels where {condition} order by customer_id"
+    )
+    assert [row["customer_name"] for row in found] == ["新客户", "老客户"]
 
 
 def test_each_warning_says_level_change_since_money_and_reasons(world: World) -> None:
@@ -429,6 +498,43 @@ def test_each_warning_says_level_change_since_money_and_reasons(world: World) ->
             "服务满意度",
         ):
             assert words in seen
+
+
+def test_kept_level_says_what_it_came_from(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "sales@example.cn", department="sales", name="Ana Silva", language="en")
+    kept = {"order_amount": "clear", "complaint_rate": "unknown"}
+    world.customer("缓和的客户", change="eased", because=("overdue_days",), watch=("satisfaction",), kept=kept)
+
+    compose(world.warehouse, run_id)
+
+    owners = world.mails()["owner", "wang.fang@example.cn"]
+    reasons = text_of(owners).partition("其他异常指标")[0]
+    order = ["[严重] 欠款时间", "[待判断] 投诉率：目前无法判断", "[已恢复] 交易金额：已恢复正常，观察期内暂保留级别"]
+    assert [reasons.index(words) for words in order] == sorted(reasons.index(words) for words in order)
+    html = text_of(owners, "html")
+    for calm in ("待判断", "已恢复"):
+        assert f'<span class="soft" style="font-size:12px;font-weight:600;color:#566373">{calm}</span>' in html
+    heads = text_of(world.mails()["head:sales", "sales@example.cn"])
+    assert "[recovered] Order amount: back to normal; the level is kept for the cool-down" in heads
+    assert "[unknown] Complaint rate: can't be judged at present" in heads
+
+
+def test_level_from_an_indicator_without_a_sentence_still_names_it(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "sales@example.cn", department="sales", name="李强")
+    customer_id = world.customer("已流失的客户", change="eased", watch=("overdue_days",))
+    world.warehouse.execute(
+        "delete from marts.rpt_indicator_sentences where customer_id = %s and state = 'serious'", customer_id
+    )
+
+    compose(world.warehouse, run_id)
+
+    for mail in world.mails().values():
+        for seen in (text_of(mail), " ".join(_Html(text_of(mail, "html")).seen)):
+            assert "依据" in seen
+            assert "级别由此指标得出" in seen
+            assert seen.index("未购天数") < seen.index("欠款时间")
 
 
 def test_head_reads_the_departments_sentences_first(world: World) -> None:
@@ -466,16 +572,18 @@ def test_english_reader_reads_english(world: World) -> None:
     run_id = world.run()
     world.recipient("head", "sales@example.cn", department="sales", name="Ana Silva", language="en")
     world.customer("Harbour & Sons Ltd", change="new", level=1, money=1_284_500, unknown=(("overdue_days", "no_base"),))
-    world.customer("Long Quay Trading", level=3, because=("order_amount",))
+    world.customer("Long Quay Trading", level=3, change="eased", because=("order_amount",))
+    world.customer("Old Pier Ltd", level=3, change="unchanged")
 
     compose(world.warehouse, run_id)
 
     mail = world.mails()["head:sales", "sales@example.cn"]
-    assert mail["Subject"] == "[Customer warnings] 30 Jun: Level 1 new: 1; 2 to handle — Sales Ana Silva"
+    assert mail["Subject"] == "[Customer warnings] 30 Jun: Level 1 new: 1, eased: 1 — Sales Ana Silva"
     text = text_of(mail)
     assert "as of 30 June 2026" in text
     assert "Days without an order: no order for 172 days" in text
     assert "CN¥1,284,500 at risk" in text
+    assert "Warned as before: 1 (Level 3: 1)" in text
     assert not any("\u4e00" <= character <= "\u9fff" for character in text.replace("王芳", "").replace("南方五金", ""))
 
 
@@ -552,7 +660,7 @@ def digest(**changes: Any) -> Digest:
         money_at_risk=Decimal("1284500.50"),
         warned=(warned,),
         unknown=(),
-        filter_by=("owner_email", "wang.fang@example.cn"),
+        owner_email="wang.fang@example.cn",
     )
     return replace(base, **changes)
 
@@ -577,12 +685,12 @@ def test_html_stays_below_the_clip_by_showing_fewer() -> None:
     assert len(rendered.html.encode()) <= LARGEST_HTML
     shown = rendered.text.count("[新增]")
     assert 0 < shown < 15
-    assert f"另有 {40 - shown} 位客户" in rendered.text
+    assert f"另有 {40 - shown} 位客户的变化" in rendered.text
 
 
-def test_nothing_new_says_so_and_the_nameless_are_greeted() -> None:
-    rendered = render(digest(counts={(2, "unchanged"): 3}, reader=""))
-    assert rendered.subject == "【客户预警】6月30日：无新增、无升级；共 3 位客户待处理 — wang.fang@example.cn"
+def test_the_nameless_are_greeted() -> None:
+    rendered = render(digest(reader=""))
+    assert rendered.subject == "【客户预警】6月30日：新增一级 1 — wang.fang@example.cn"
     assert "您好！" in rendered.text
 
 

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -25,6 +26,7 @@ from early_warning.digest import (
     Notice,
     SendResult,
     SmtpSettings,
+    UnknownMail,
     deliver,
     notify_operators,
     outbox_list,
@@ -434,9 +436,9 @@ def test_show_and_resend_take_the_beginning_of_a_key(warehouse: Warehouse, run_i
 
 def test_unknown_and_ambiguous_ids_are_told(warehouse: Warehouse, run_id: int) -> None:
     owe(warehouse, run_id, "a@example.cn", "b@example.cn")
-    with pytest.raises(LookupError, match="no mail"):
+    with pytest.raises(UnknownMail, match="no mail"):
         outbox_show(warehouse, "%")
-    with pytest.raises(LookupError, match="more than one"):
+    with pytest.raises(UnknownMail, match="more than one"):
         outbox_resend(warehouse, "")
 
 
@@ -447,25 +449,26 @@ OPERATORS = [
     Recipient("operators", "", "On call", "OPS@example.cn", "en"),
     Recipient("head", "sales", "李强", "sales@example.cn", "zh-CN"),
 ]
-FAILED = Notice("运行 1 失败\r\nBcc: x@example.com", "transform 失败,请查看日志后重跑。\n", "failed", run_id=1)
+FAILED = Notice("运行 1 失败\r\nBcc: x@example.com", "dbt 出错,请查看日志后重跑。\n", "failed", "transform", run_id=1)
 
 
-def test_operators_are_told_once_per_attempt(warehouse: Warehouse, run_id: int) -> None:
-    notice = Notice(FAILED.subject, FAILED.text, "failed", run_id=run_id)
+def test_operators_are_told_once_of_each_failure(warehouse: Warehouse, run_id: int) -> None:
+    notice = replace(FAILED, run_id=run_id)
+    others = [replace(notice, task="publish"), replace(notice, text="磁盘已满。\n"), replace(notice, state="stopped")]
     server = Server()
     with serving(server) as smtp:
         assert notify_operators(warehouse, OPERATORS, notice, smtp).sent == 1
         assert notify_operators(warehouse, OPERATORS, notice, smtp).sent == 0
-        second = Notice(FAILED.subject, FAILED.text, "failed", run_id=run_id, attempt=2)
-        assert notify_operators(warehouse, OPERATORS, second, smtp).sent == 1
-    assert [recipient for recipient, _ in server.taken] == ["ops@example.cn"] * 2
+        assert [notify_operators(warehouse, OPERATORS, other, smtp).sent for other in others] == [1, 1, 1]
+        assert [notify_operators(warehouse, OPERATORS, other, smtp).sent for other in others] == [0, 0, 0]
+    assert [recipient for recipient, _ in server.taken] == ["ops@example.cn"] * 4
     assert {(line["audience"], line["subject"]) for line in outbox_list(warehouse)} == {
         ("operators", "运行 1 失败 Bcc: x@example.com")
     }
 
 
 def test_operators_notice_outlives_a_dead_server(warehouse: Warehouse, run_id: int) -> None:
-    notice = Notice(FAILED.subject, FAILED.text, "stopped", run_id=run_id)
+    notice = replace(FAILED, state="stopped", run_id=run_id)
     result = notify_operators(warehouse, OPERATORS, notice, SmtpSettings("127.0.0.1", free_port()))
     assert result == SendResult(sent=0, pending=1, refused=0)
 
@@ -477,6 +480,25 @@ def test_operators_are_told_without_a_warehouse(dsn: str | None) -> None:
         warehouse = Warehouse(dsn, dsn) if dsn else None
         assert notify_operators(warehouse, OPERATORS, FAILED, smtp) == SendResult(sent=1, pending=0, refused=0)
     assert notify_operators(None, OPERATORS, FAILED, SmtpSettings("127.0.0.1", free_port())).sent == 0
+
+
+@pytest.mark.parametrize("has_run", [True, False])
+def test_operators_are_remembered_when_the_company_folder_cannot_be_read(
+    warehouse: Warehouse, run_id: int, has_run: bool
+) -> None:
+    for role, email in (("operators", "night@example.cn"), ("head", "sales@example.cn")):
+        warehouse.execute(
+            "insert into ops.recipient (role, department, name, email, language) values (%s, '', '', %s, 'zh-CN')",
+            *(role, email),
+        )
+    notice = replace(FAILED, run_id=run_id if has_run else None)
+    server = Server()
+    with serving(server) as smtp:
+        assert notify_operators(warehouse, [], notice, smtp) == SendResult(sent=1, pending=0, refused=0)
+        assert notify_operators(warehouse, OPERATORS, notice, smtp).sent == 1
+        dead = Warehouse(*["host=127.0.0.1 port=1 dbname=none connect_timeout=2"] * 2)
+        assert notify_operators(dead, [], notice, smtp) == SendResult(sent=0, pending=0, refused=0)
+    assert [recipient for recipient, _ in server.taken] == ["night@example.cn", "ops@example.cn"]
 
 
 # Settings and the catcher
