@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from early_warning.embedded.postgres import admin_dsn, remove_postgres, running_postgres
 from early_warning.warehouse import Warehouse, migrate
+from homes import Home, demo_company, made_once, session_folder
 
 _HOME_VARIABLE = "EARLY_WARNING_TEST_HOME"
 _TEMPLATE = "template_warehouse"
@@ -105,3 +106,28 @@ def warehouse(postgres: Databases) -> Iterator[Warehouse]:
     fresh = postgres.create()
     yield fresh
     postgres.drop(fresh)
+
+
+# Homes of the command line's tests
+
+
+@pytest.fixture(scope="session")
+def first_day() -> Home:
+    """A home of the small demo company with its first day, 30 June 2026, published. Only to be read and copied."""
+
+    def make(folder: Path) -> None:
+        home = Home.new(folder / "home", demo_company(folder / "company"))
+        answer = home.run()
+        assert answer.code == 0, answer.stderr
+        (folder / "answer.json").write_text(answer.stdout)
+
+    folder = made_once("first-day", make)
+    return Home(folder / "home", folder / "company")
+
+
+@pytest.fixture
+def home(first_day: Home) -> Iterator[Home]:
+    """A copy of that home, the test's own."""
+    copy = first_day.copy(session_folder() / f"home-{uuid.uuid4().hex[:8]}")
+    yield copy
+    copy.remove()

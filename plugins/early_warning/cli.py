@@ -182,8 +182,9 @@ def _due(warehouse: Warehouse, company: Company, has_caught_up: bool) -> list[Mo
         from early_warning import demo
 
         return [Moment.of_day(demo.first_as_of(company.simulation), zone)]
-    next_day = timedelta(days=1 if newest["state"] == "published" else 0)
-    return [Moment.of_day(newest["as_of_date"] + next_day, zone)]
+    day = Moment.of_day(newest["as_of_date"], zone)
+    is_done = newest["state"] == "published" and newest["as_of_at"] >= day.cut_off  # a run within the day isn't the day's
+    return [Moment.of_day(newest["as_of_date"] + timedelta(days=1), zone) if is_done else day]
 
 
 @contextmanager
@@ -313,7 +314,7 @@ def _sql(options: argparse.Namespace) -> int:
     elif options.format == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(columns)
-        writer.writerows({name: _csv_value(value) for name, value in row.items()} for row in rows)
+        writer.writerows([_csv_value(value) for value in row] for row in rows)
     else:
         _print_table(columns, rows)
     return DONE
