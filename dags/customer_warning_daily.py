@@ -39,7 +39,7 @@ CALENDAR = company_calendar(COMPANY)
 @dag(
     dag_id="customer_warning_daily",
     schedule=CALENDAR.schedule,
-    start_date=datetime(2024, 1, 1, tzinfo=CALENDAR.time_zone),
+    start_date=datetime(2000, 1, 1, tzinfo=CALENDAR.time_zone),  # any day that data may be back-filled for
     catchup=False,
     max_active_runs=1,  # each run goes on from the levels of the one before
     dagrun_timeout=timedelta(hours=4),

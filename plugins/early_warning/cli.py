@@ -183,7 +183,7 @@ def _due(warehouse: Warehouse, company: Company, has_caught_up: bool) -> list[Mo
 
         return [Moment.of_day(demo.first_as_of(company.simulation), zone)]
     day = Moment.of_day(newest["as_of_date"], zone)
-    is_done = newest["state"] == "published" and newest["as_of_at"] >= day.cut_off  # a run within the day isn't the day's
+    is_done = newest["state"] == "published" and newest["as_of_at"] >= day.cut_off  # not by a run within the day
     return [Moment.of_day(newest["as_of_date"] + timedelta(days=1), zone) if is_done else day]
 
 

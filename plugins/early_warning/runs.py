@@ -193,8 +193,11 @@ def step(warehouse: Warehouse, run_id: int, name: str) -> Iterator[Step]:
         run_id,
         name,
     )
-    warehouse.execute(  # a task that is tried again takes back that its run had failed
-        "update ops.run set state = 'running', message = null where run_id = %s and state = 'failed'", run_id
+    warehouse.execute(  # a task that is tried again takes back that the run had failed because of it
+        "update ops.run set state = 'running', message = null where run_id = %s and state = 'failed'"
+        " and starts_with(message, %s)",
+        run_id,
+        f"{name}: ",
     )
     try:
         yield current
@@ -202,7 +205,7 @@ def step(warehouse: Warehouse, run_id: int, name: str) -> Iterator[Step]:
         state = "stopped" if isinstance(error, GateStopped) else "failed"
         _end_step(warehouse, run_id, name, "failed", current, time.monotonic() - started, str(error))
         warehouse.execute(  # of gates side by side each one that stops the run is heard
-            "update ops.run set message = concat_ws(E'\\n', case when state = 'stopped' then message end, %s),"
+            "update ops.run set message = concat_ws(E'\\n', case when state = 'stopped' then message end, %s::text),"
             " state = case when state = 'stopped' then state else %s end where run_id = %s and state <> 'published'",
             f"{name}: {error}",
             state,

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from early_warning.settings import Company
+from early_warning.settings import PROJECT, Company
 
 _GATES = "select gate, message from bi.gates where verdict <> 'pass'"
 _WARNINGS = (
@@ -68,6 +68,7 @@ def _gates(run: dict[str, Any]) -> list[str]:
 
 def _next_steps(company: Company, home: Path, run: dict[str, Any]) -> list[str]:
     command = sys.argv[0] if sys.argv[0].endswith("early-warning") else "early-warning"
+    again = f"{command} run" + ("" if company.folder == PROJECT / "company" else f" --company {company.folder}")
     steps = {}
     if run["mails"]["composed"] and (home / "mail").exists():
         steps["read the mails"] = f"open {home / 'mail'}/*.html, or: {command} outbox list"
@@ -77,8 +78,8 @@ def _next_steps(company: Company, home: Path, run: dict[str, Any]) -> list[str]:
         steps["unusable rows"] = f"{command} quarantine list"
     if run["state"] == "published":
         steps["query"] = f'{command} sql "{_WARNINGS.replace("DAY", run["as_of_date"])}"'
-        steps["change a rule"] = f"edit {company.policy_folder}/*.csv, then: {command} run --as-of {run['as_of_date']}"
-        steps["the next day"] = f"{command} run"
+        steps["change a rule"] = f"edit {company.policy_folder}/*.csv, then: {again} --as-of {run['as_of_date']}"
+        steps["the next day"] = again
     else:
-        steps["once it is mended"] = f"{command} run --as-of {run['as_of_date']}"
+        steps["once it is mended"] = f"{again} --as-of {run['as_of_date']}"
     return [f"  {name:<18}{text}" for name, text in steps.items()]
