@@ -1,0 +1,409 @@
+"""The policy CSVs at the door: every mistake told with its place, one hash for one meaning, stored once."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from early_warning import policy
+from early_warning.problems import ConfigurationError, Problem
+from early_warning.settings import PROJECT
+from early_warning.warehouse import Warehouse
+
+SHIPPED = PROJECT / "company" / "policy"
+Row = dict[str, str]
+Mistake = Callable[[list[Row]], object]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the shipped policy."""
+    return Path(shutil.copytree(SHIPPED, tmp_path / "policy"))
+
+
+def edit(folder: Path, table: str, change: Mistake) -> None:
+    """Let a function change the rows of a CSV, and write them back."""
+    path = folder / f"{table}.csv"
+    with path.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    change(rows)
+    with path.open("w", encoding="utf-8", newline="") as lines:
+        writer = csv.DictWriter(lines, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def problems(folder: Path) -> tuple[Problem, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        policy.load(folder)
+    return caught.value.problems
+
+
+def put(row: int, **cells: str) -> Mistake:
+    """Write cells of a row, counted as in the file (the header is row 1)."""
+    return lambda rows: rows[row - 2].update(cells)
+
+
+def repeat(row: int) -> Mistake:
+    return lambda rows: rows.append(dict(rows[row - 2]))
+
+
+def drop(**cells: str) -> Mistake:
+    """Leave out the rows that hold these cells."""
+    return lambda rows: rows.__setitem__(
+        slice(None), [row for row in rows if any(row[name] != cell for name, cell in cells.items())]
+    )
+
+
+def row_of(table: str, **cells: str) -> int:
+    """Number of the first row of the shipped policy that holds these cells."""
+    with (SHIPPED / f"{table}.csv").open(encoding="utf-8", newline="") as lines:
+        for number, row in enumerate(csv.DictReader(lines), start=2):
+            if cells.items() <= row.items():
+                return number
+    raise LookupError(f"{table}.csv has no row {cells}")
+
+
+ALL_OF = row_of("level_rules", kind="all_of")
+COUNT_OF = row_of("level_rules", kind="count_of")
+BY_STATE = row_of("level_conditions", measure="state")
+BY_MEASURE = row_of("level_conditions", measure="silence_days")
+PARAMETER = row_of("indicator_parameters", indicator_code="overdue_days", parameter="days")
+NORMAL = row_of("response_standards", priority="normal")
+FREQUENCY = row_of("indicators", indicator_code="order_frequency")
+COOLDOWN = row_of("hysteresis_and_budget", parameter="cooldown_days")
+NUMBERED = len((SHIPPED / "response_standards.csv").read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.parametrize(
+    ("table", "mistake", "row", "column", "message", "remedy"),
+    [
+        # a cell that can't be read
+        (
+            "indicators",
+            put(FREQUENCY, indicator_code="order_rate"),
+            FREQUENCY,
+            "indicator_code",
+            "'order_rate' is unknown; use one of order_frequency",
+            "correct",
+        ),
+        (
+            "indicators",
+            put(FREQUENCY, family="orders"),
+            FREQUENCY,
+            "family",
+            "'orders' is unknown; use one of demand",
+            "correct",
+        ),
+        (
+            "indicators",
+            put(FREQUENCY, department="marketing"),
+            FREQUENCY,
+            "department",
+            "'marketing' is unknown",
+            "correct",
+        ),
+        (
+            "indicators",
+            put(FREQUENCY, also_departments="sales;hr"),
+            FREQUENCY,
+            "also_departments",
+            "'hr' is unknown",
+            "correct",
+        ),
+        (
+            "indicators",
+            put(FREQUENCY, direction="down"),
+            FREQUENCY,
+            "direction",
+            "'down' is unknown; use one of low, high",
+            "correct",
+        ),
+        ("indicators", put(FREQUENCY, is_key="yes"), FREQUENCY, "is_key", "'yes' is neither true nor false", "correct"),
+        ("indicators", put(FREQUENCY, name=""), FREQUENCY, "name", "is empty", "correct"),
+        (
+            "indicator_parameters",
+            put(PARAMETER, serious="thirty"),
+            PARAMETER,
+            "serious",
+            "'thirty' is not a number",
+            "correct",
+        ),
+        (
+            "indicator_parameters",
+            put(PARAMETER, serious="-1"),
+            PARAMETER,
+            "serious",
+            "'-1' is not a number of 0 or more",
+            "correct",
+        ),
+        ("indicator_parameters", put(PARAMETER, watch="NaN"), PARAMETER, "watch", "'NaN' is not a number", "correct"),
+        ("indicator_parameters", put(PARAMETER, serious=""), PARAMETER, "serious", "'' is not a number", "correct"),
+        (
+            "indicator_parameters",
+            put(PARAMETER, indicator_code="overdue"),
+            PARAMETER,
+            "indicator_code",
+            "'overdue' is unknown",
+            "correct",
+        ),
+        (
+            "level_rules",
+            put(ALL_OF, kind="any_of"),
+            ALL_OF,
+            "kind",
+            "'any_of' is unknown; use one of all_of, count_of",
+            "correct",
+        ),
+        (
+            "level_rules",
+            put(ALL_OF, warning_level="4"),
+            ALL_OF,
+            "warning_level",
+            "'4' is unknown; use one of 1, 2, 3",
+            "correct",
+        ),
+        ("level_rules", put(COUNT_OF, how_many="1.5"), COUNT_OF, "how_many", "'1.5' is not a whole number", "correct"),
+        ("level_rules", put(COUNT_OF, least_state="clear"), COUNT_OF, "least_state", "'clear' is unknown", "correct"),
+        (
+            "level_rules",
+            put(COUNT_OF, among_families="demand;moods"),
+            COUNT_OF,
+            "among_families",
+            "'moods' is unknown",
+            "correct",
+        ),
+        (
+            "level_conditions",
+            put(BY_MEASURE, indicator_code="silence"),
+            BY_MEASURE,
+            "indicator_code",
+            "'silence' is unknown",
+            "correct",
+        ),
+        (
+            "level_conditions",
+            put(BY_MEASURE, operator="=>"),
+            BY_MEASURE,
+            "operator",
+            "'=>' is unknown; use one of >=",
+            "correct",
+        ),
+        ("response_standards", put(NORMAL, hours="soon"), NORMAL, "hours", "'soon' is not a number", "correct"),
+        (
+            "hysteresis_and_budget",
+            put(COOLDOWN, parameter="cool_down"),
+            COOLDOWN,
+            "parameter",
+            "'cool_down' is unknown",
+            "correct",
+        ),
+        (
+            "response_standards",
+            repeat(NORMAL),
+            NUMBERED + 1,
+            "priority",
+            f"repeats row {NORMAL}",
+            "keep one of the two",
+        ),
+        # entries that contradict each other
+        (
+            "indicator_parameters",
+            put(PARAMETER, parameter="weeks"),
+            PARAMETER,
+            "parameter",
+            "overdue_days has no parameter 'weeks'",
+            "use one of days, least_amount",
+        ),
+        (
+            "indicator_parameters",
+            drop(indicator_code="order_frequency", parameter="months"),
+            FREQUENCY,
+            "indicator_code",
+            "order_frequency lacks its parameter months",
+            "add it to indicator_parameters.csv",
+        ),
+        ("level_rules", put(COUNT_OF, how_many=""), COUNT_OF, "how_many", "a count_of rule needs it", "fill it in"),
+        (
+            "level_rules",
+            put(COUNT_OF, how_many="1", families="2"),
+            COUNT_OF,
+            "families",
+            "more families than indicators",
+            "lower it",
+        ),
+        (
+            "level_conditions",
+            drop(rule_code="overdue_beyond_60_days"),
+            row_of("level_rules", rule_code="overdue_beyond_60_days"),
+            "rule_code",
+            "has no condition",
+            "level_conditions.csv",
+        ),
+        (
+            "level_conditions",
+            put(BY_MEASURE, rule_code="nobody_knows"),
+            BY_MEASURE,
+            "rule_code",
+            "'nobody_knows' is no all_of rule",
+            "level_rules.csv",
+        ),
+        (
+            "level_conditions",
+            put(BY_MEASURE, measure="silent_weeks"),
+            BY_MEASURE,
+            "measure",
+            "has no measure 'silent_weeks'",
+            "use one of state, days_since_last_order, silence_days",
+        ),
+        ("level_conditions", put(BY_MEASURE, value="long"), BY_MEASURE, "value", "'long' is not a number", "correct"),
+        (
+            "level_conditions",
+            put(BY_STATE, value="grave"),
+            BY_STATE,
+            "value",
+            "a state is compared by = or >=",
+            "correct",
+        ),
+        (
+            "level_conditions",
+            put(BY_STATE, operator="<"),
+            BY_STATE,
+            "value",
+            "a state is compared by = or >=",
+            "correct",
+        ),
+        (
+            "indicators",
+            drop(indicator_code="satisfaction"),
+            row_of("level_conditions", indicator_code="satisfaction"),
+            "indicator_code",
+            "satisfaction is not in indicators.csv",
+            "add it there",
+        ),
+        ("response_standards", put(NORMAL, hours="0"), NORMAL, "hours", "zero hours", "positive number"),
+        ("response_standards", drop(priority="normal"), None, None, "the priority normal is missing", "add it"),
+        (
+            "hysteresis_and_budget",
+            drop(parameter="inactive_days"),
+            None,
+            "parameter",
+            "inactive_days is missing",
+            "add it",
+        ),
+    ],
+)
+def test_wrong_entry_is_told_with_file_row_column_and_remedy(
+    folder: Path, table: str, mistake: Mistake, row: int | None, column: str | None, message: str, remedy: str
+) -> None:
+    edit(folder, table, mistake)
+    told = [problem for problem in problems(folder) if message in problem.message]
+    assert [(problem.row, problem.column) for problem in told[:1]] == [(row, column)]
+    assert told[0].file in (f"{table}.csv", "indicators.csv", "level_rules.csv", "level_conditions.csv")
+    assert remedy in told[0].remedy
+    assert str(told[0]).startswith(f"{told[0].file}")
+
+
+def test_unknown_and_missing_columns_are_told_in_the_header(folder: Path) -> None:
+    path = folder / "response_standards.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("hours", "days", 1), encoding="utf-8")
+    assert [(problem.file, problem.row, problem.column, problem.message) for problem in problems(folder)] == [
+        ("response_standards.csv", 1, "days", "unknown column"),
+        ("response_standards.csv", 1, "hours", "the column is missing"),
+    ]
+
+
+def test_missing_file_and_other_encoding_are_told(folder: Path) -> None:
+    (folder / "level_rules.csv").unlink()
+    indicators = folder / "indicators.csv"
+    indicators.write_bytes(indicators.read_text(encoding="utf-8").encode("gb18030"))
+    missing, encoded = sorted(problems(folder), key=lambda problem: str(problem.file), reverse=True)
+    assert (missing.file, missing.message) == ("level_rules.csv", "the file is missing")
+    assert "rule_code" in missing.remedy
+    assert encoded.file == "indicators.csv"
+    assert "not UTF-8" in encoded.message
+    assert "UTF-8" in encoded.remedy
+
+
+def test_mistakes_in_several_files_are_told_at_once(folder: Path) -> None:
+    edit(folder, "indicators", put(FREQUENCY, family="orders"))
+    edit(folder, "indicator_parameters", put(PARAMETER, serious="thirty"))
+    edit(folder, "level_rules", lambda rows: [put(ALL_OF, kind="any_of")(rows), put(COUNT_OF, how_many="x")(rows)])
+    assert [(problem.file, problem.row, problem.column) for problem in problems(folder)] == [
+        ("indicators.csv", FREQUENCY, "family"),
+        ("indicator_parameters.csv", PARAMETER, "serious"),
+        *sorted([("level_rules.csv", ALL_OF, "kind"), ("level_rules.csv", COUNT_OF, "how_many")]),
+    ]
+
+
+# One hash for one meaning
+
+
+def test_hash_is_the_same_for_other_orders_of_rows_spellings_and_line_ends(folder: Path) -> None:
+    edit(folder, "indicators", lambda rows: rows.reverse())
+    edit(folder, "level_conditions", lambda rows: rows.reverse())
+    edit(folder, "indicator_parameters", put(PARAMETER, serious="30.0", watch="1E+1"))
+    for path in folder.glob("*.csv"):
+        path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig", newline="\r\n")
+    assert policy.load(folder).policy_hash == policy.load(SHIPPED).policy_hash
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("indicator_parameters", put(PARAMETER, serious="31")),
+        ("indicator_parameters", put(PARAMETER, watch="")),
+        ("level_rules", put(ALL_OF, warning_level="3")),
+        ("level_conditions", put(BY_MEASURE, operator=">=")),
+        ("response_standards", put(NORMAL, hours="24.5")),
+        ("hysteresis_and_budget", put(COOLDOWN, value="8")),
+        ("indicators", put(FREQUENCY, is_key="false")),
+    ],
+)
+def test_hash_differs_for_another_policy(folder: Path, table: str, change: Mistake) -> None:
+    edit(folder, table, change)
+    assert policy.load(folder).policy_hash != policy.load(SHIPPED).policy_hash
+
+
+def test_hash_does_not_depend_on_recipients(tmp_path: Path) -> None:
+    company = Path(shutil.copytree(PROJECT / "company", tmp_path / "company"))
+    before = policy.load(company / "policy").policy_hash
+    (company / "recipients.csv").write_text("role,department,name,email,language\n", encoding="utf-8")
+    assert policy.load(company / "policy").policy_hash == before
+
+
+# Stored under its hash
+
+
+def stored(warehouse: Warehouse) -> dict[str, int]:
+    tables = ("policy", *policy.load(SHIPPED).tables)
+    return {table: warehouse.rows(f"select count(*) as n from policy.{table}")[0]["n"] for table in tables}
+
+
+def test_store_keeps_every_row_and_repeating_it_changes_nothing(warehouse: Warehouse) -> None:
+    shipped = policy.load(SHIPPED)
+    policy.store(warehouse, shipped)
+    once = stored(warehouse)
+    policy.store(warehouse, shipped)
+    assert stored(warehouse) == once == {"policy": 1} | {table: len(rows) for table, rows in shipped.tables.items()}
+    [days] = warehouse.rows(
+        "select serious, watch from policy.indicator_parameters where indicator_code = 'overdue_days'"
+        " and parameter = 'days' and policy_hash = %s",
+        shipped.policy_hash,
+    )
+    assert (days["serious"], days["watch"]) == (30, 10)
+
+
+def test_store_keeps_two_policies_side_by_side(warehouse: Warehouse, folder: Path) -> None:
+    edit(folder, "hysteresis_and_budget", put(COOLDOWN, value="8"))
+    for one in (policy.load(SHIPPED), policy.load(folder)):
+        policy.store(warehouse, one)
+    values = warehouse.rows(
+        "select value from policy.hysteresis_and_budget where parameter = 'cooldown_days' order by 1"
+    )
+    assert [row["value"] for row in values] == [7, 8]
+    assert stored(warehouse)["policy"] == 2
