@@ -407,3 +407,25 @@ def test_store_keeps_two_policies_side_by_side(warehouse: Warehouse, folder: Pat
     )
     assert [row["value"] for row in values] == [7, 8]
     assert stored(warehouse)["policy"] == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "broken", "column", "words"),
+    [
+        ("overdue_days,days,30,10", "overdue_days,days,30,45", "watch", "watch 45 is graver than serious 30"),
+        ("satisfaction,score,60,75", "satisfaction,score,60,50", "watch", "watch 50 is graver than serious 60"),
+        ("satisfaction,score,60,75", "satisfaction,score,60", "watch", "3 cells under 4 columns"),
+    ],
+)
+def test_parameter_that_would_mislead_is_refused(folder: Path, row: str, broken: str, column: str, words: str) -> None:
+    file = folder / "indicator_parameters.csv"
+    text = file.read_text(encoding="utf-8")
+    assert row in text
+    file.write_text(text.replace(row, broken), encoding="utf-8")
+    with pytest.raises(ConfigurationError) as refused:
+        policy.load(folder)
+    [problem] = refused.value.problems
+    assert (problem.file, problem.column) == (file.name, column)
+    assert problem.row == 1 + text.splitlines().index(row)
+    assert words in problem.message
+    assert problem.remedy

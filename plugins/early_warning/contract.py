@@ -177,3 +177,32 @@ _ALL = (
 )
 
 DATA_SETS: dict[str, DataSet] = {data_set.name: data_set for data_set in _ALL}
+
+
+def as_markdown() -> str:
+    """The contract as a page for adopters, docs/landing-contract.md: a table a data set."""
+    lines = [
+        "# The landing contract",
+        "",
+        "What the mapping SELECT of a data set returns, by column name. Made from `plugins/early_warning/contract.py`"
+        " (`python -m early_warning.contract > docs/landing-contract.md`).",
+        "",
+        "Only `sales.customers` and one other data set are needed. Columns that are not required may be null or absent."
+        " Timestamps without an offset are in the source's time zone. Personal columns never reach a BI view.",
+    ]
+    for data_set in DATA_SETS.values():
+        lines += ["", f"## {data_set.name}", "| column | type | | |", "|---|---|---|---|"]
+        for column in data_set.columns:
+            need = "key" if column.is_key else "required" if column.is_required else ""
+            notes = [
+                "personal" if column.is_personal else "",
+                "may lie ahead" if column.name in data_set.may_lie_ahead else "",
+                "not negative" if column.name in data_set.not_negative else "",
+                " or ".join(f"`{word}`" for word in sorted(data_set.enums.get(column.name, ()))),
+            ]
+            lines.append(f"| {column.name} | {column.sql_type} | {need} | {', '.join(filter(None, notes))} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")

@@ -54,6 +54,7 @@ PARAMETERS = {
     "response_time": ("ratio", "window_days"),
     "satisfaction": ("score", "scores", "expires_days"),
 }
+_LESS_IS_GRAVER = ("baseline_share", "score")
 SETTINGS = ("cooldown_days", "inactive_days", "inactive_gap_multiple", "min_segment_customers")
 
 
@@ -230,8 +231,8 @@ def _raw_rows(path: Path, columns: tuple[str, ...], problems: list[Problem]) -> 
     known = ", ".join(columns)
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines, restkey="", restval="")
-            header, rows = list(reader.fieldnames or ()), list(reader)
+            reader = csv.reader(lines)
+            header, *rows = [row for row in reader if row] or [[]]
     except FileNotFoundError:
         problems.append(Problem("the file is missing", f"add it with the columns {known}", file=path.name))
         return []
@@ -241,7 +242,15 @@ def _raw_rows(path: Path, columns: tuple[str, ...], problems: list[Problem]) -> 
     wrong = [_entry(path.name, 1, name, "unknown column", f"use {known}") for name in header if name not in columns]
     wrong += [_entry(path.name, 1, name, "the column is missing", "add it") for name in columns if name not in header]
     problems += wrong
-    return [] if wrong else rows
+    if wrong:
+        return []
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            message = f"{len(row)} cells under {len(header)} columns"
+            problems.append(
+                _entry(path.name, number, header[min(len(row), len(header) - 1)], message, "fill the row up")
+            )
+    return [dict(zip(header, row + [""] * len(header), strict=False)) for row in rows]
 
 
 def _entry(file: str, row: int, column: str, message: str, remedy: str) -> Problem:
@@ -259,6 +268,11 @@ def _parameter_problems(numbered: Numbered) -> Iterator[Problem]:
         if parameter not in PARAMETERS[code]:
             known = ", ".join(PARAMETERS[code])
             yield _entry(file, number, "parameter", f"{code} has no parameter {parameter!r}", f"use one of {known}")
+        elif row["watch"] is not None and _is_graver(parameter, row["watch"], row["serious"]):
+            message = f"watch {row['watch']} is graver than serious {row['serious']}"
+            yield _entry(
+                file, number, "watch", message, "watch is the milder value: swap the two, or leave watch empty"
+            )
     for number, row in numbered["indicators"]:
         code = row["indicator_code"]
         for parameter in PARAMETERS[code]:
@@ -270,6 +284,11 @@ def _parameter_problems(numbered: Numbered) -> Iterator[Problem]:
                     f"{code} lacks its parameter {parameter}",
                     f"add it to {file}",
                 )
+
+
+def _is_graver(parameter: str, watch: Decimal, serious: Decimal) -> bool:
+    """Whether the watch value would warn later than the serious one."""
+    return watch < serious if parameter in _LESS_IS_GRAVER else watch > serious
 
 
 def _rule_problems(numbered: Numbered) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from datetime import time as clock
@@ -231,7 +231,10 @@ def _end_step(
         rows = "" if current.rows is None else f"{current.rows:>10,} rows"
         mark = "✓" if state == "done" else "✗"
         first_line = (message or "").splitlines()[:1]
-        print(f"  {mark} {name:<18}{rows:>15}{seconds:>8.1f} s   {''.join(first_line)}".rstrip(), file=sys.__stderr__)
+        with suppress(BrokenPipeError):  # whoever watched has left; that is no reason to fail
+            print(
+                f"  {mark} {name:<18}{rows:>15}{seconds:>8.1f} s   {''.join(first_line)}".rstrip(), file=sys.__stderr__
+            )
 
 
 def report(warehouse: Warehouse, run_id: int) -> dict[str, Any]:

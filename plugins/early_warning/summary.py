@@ -8,7 +8,7 @@ from typing import Any
 
 from early_warning.settings import PROJECT, Company
 
-_GATES = "select gate, message from bi.gates where verdict <> 'pass'"
+_GATES = "select gate, message from bi.gates where verdict <> 'pass' and run_id = "
 _WARNINGS = (
     "select customer_name, warning_level, reason from bi.warnings where as_of_date = 'DAY'"
     " order by warning_level, money_at_risk_amount desc limit 10"
@@ -72,8 +72,8 @@ def _next_steps(company: Company, home: Path, run: dict[str, Any]) -> list[str]:
     steps = {}
     if run["mails"]["composed"] and (home / "mail").exists():
         steps["read the mails"] = f"open {home / 'mail'}/*.html, or: {command} outbox list"
-    if any(gate["warnings"] or gate["critical"] for gate in run["gates"]):
-        steps["what gates said"] = f'{command} sql "{_GATES}"'
+    if run["state"] == "published" and any(gate["warnings"] for gate in run["gates"]):
+        steps["what gates said"] = f'{command} sql "{_GATES}{run["run_id"]}"'
     if any(batch["quarantined"] for batch in run["batches"].values()):
         steps["unusable rows"] = f"{command} quarantine list"
     if run["state"] == "published":
