@@ -272,9 +272,9 @@ class _Cluster:
         if found:
             if found.port != state.port:
                 self.save(replace(state, port=found.port))
-            if self._answers():
+            if self._is_there(server):
                 return
-            server.stop()  # it runs by the home's former path
+            server.stop()  # it runs by the home's former path, or has just been killed
         self._start(reachable_binaries(server.account))
 
     def _start(self, binaries: Binaries) -> None:
@@ -293,6 +293,15 @@ class _Cluster:
         raise PostgresUnavailable(
             f"PostgreSQL can't be reached at {HOST}:{state.port}", "look at the end of the log", file=self.log
         )
+
+    def _is_there(self, server: Server) -> bool:
+        """Whether the server that was found answers as ours; one that was killed a moment ago may still be listed."""
+        try:
+            return self._answers()
+        except PostgresUnavailable:
+            if server.is_gone_soon():
+                return False
+            raise
 
     def _answers(self) -> bool:
         """Whether the server behind our port is really the one of our data directory."""

@@ -131,6 +131,10 @@ class Server:
             found = self.find()
         return found
 
+    def is_gone_soon(self) -> bool:
+        """Whether the server's first process ends within a second or two."""
+        return _wait(lambda: self.find() is None, 2)
+
     def stop(self, *, at_once: bool = False) -> None:
         """Stop the server if it runs: connections are ended, what was committed is safe.
 
