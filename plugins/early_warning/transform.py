@@ -28,8 +28,10 @@ def indicator_codes() -> tuple[str, ...]:
     return tuple(sorted(path.stem.removeprefix("ind_") for path in DBT_PROJECT.glob("models/indicators/**/ind_*.sql")))
 
 
-def build(warehouse: Warehouse, run_id: int) -> int:
+def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> int:
     """Build staging, indicators and marts of a run; returns the number of nodes built.
+
+    `from_scratch` derives everything but the marts' earlier runs anew from what has landed.
 
     Raises:
         TransformFailed: when a node fails; what was built so far is invisible and is built again by the next try.
@@ -47,6 +49,7 @@ def build(warehouse: Warehouse, run_id: int) -> int:
                 "build",
                 *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
                 *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
+                *(("--full-refresh",) if from_scratch else ()),
                 *(("--exclude", *_WHAT_READERS_USE) if is_known else ()),
             ]
         )

@@ -63,6 +63,11 @@ def migrate(warehouse: Warehouse) -> None:
             connection.execute(files(__package__).joinpath(f"schema/{script}.sql").read_bytes())
         for data_set in DATA_SETS.values():
             connection.execute(_landing_table(data_set))
+            connection.execute(  # for homes of an earlier version
+                sql.SQL(
+                    "alter table landing.{} add column if not exists _is_deleted boolean not null default false"
+                ).format(sql.Identifier(data_set.table))
+            )
             connection.execute(_batch_index(data_set))
         connection.execute(files(__package__).joinpath("schema/reader.sql").read_bytes())
         password = conninfo_to_dict(warehouse.reader_dsn).get("password")
@@ -80,7 +85,10 @@ def _batch_index(data_set: DataSet) -> sql.Composed:
 
 
 def _landing_table(data_set: DataSet) -> sql.Composed:
-    """DDL of a landing table: the contract's columns, then where each version came from."""
+    """DDL of a landing table: the contract's columns, then where each version came from.
+
+    A version with `_is_deleted` says that its record is gone at the source; its other columns repeat the last known.
+    """
     columns = [
         sql.SQL("{} {}{}").format(
             sql.Identifier(column.name),
@@ -91,7 +99,7 @@ def _landing_table(data_set: DataSet) -> sql.Composed:
     ]
     return sql.SQL(
         "create table if not exists landing.{table} ({columns}, _batch_id bigint not null, _source_file text,"
-        " _source_row bigint, primary key ({key}))"
+        " _source_row bigint, _is_deleted boolean not null default false, primary key ({key}))"
     ).format(
         table=sql.Identifier(data_set.table),
         columns=sql.SQL(", ").join(columns),
