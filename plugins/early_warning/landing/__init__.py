@@ -204,6 +204,8 @@ def _land_one(warehouse: Warehouse, run_id: int, source: str, extract: Extract) 
                         " landed_at = clock_timestamp() where batch_id = %s",
                         (extract.rows, extract.quarantined, batch_id),
                     )
+            except live.NothingNew:
+                batch_id = None
             except DeliveryFailed as failure:
                 batch_id = None
                 extract = replace(extract, rows=0, problems=(*extract.problems, failure.problem))

@@ -16,6 +16,10 @@ from early_warning.problems import Problem
 from early_warning.warehouse import Connection
 
 
+class NothingNew(Exception):
+    """There is no batch to keep."""
+
+
 def land(connection: Connection, batch_id: int, extract: Extract, rows: LiveRows) -> Extract:
     """Land a batch and return the extract with what was found on the way.
 
@@ -23,10 +27,13 @@ def land(connection: Connection, batch_id: int, extract: Extract, rows: LiveRows
     is gone at the source lands as a version marked deleted.
 
     Raises:
+        NothingNew: a snapshot is what the last accepted one was.
         DeliveryFailed: the source broke off for good, or a row is nothing PostgreSQL can hold.
     """
     data_set = DATA_SETS[extract.data_set]
     landed, newest = _copy_each_key_once(connection, batch_id, data_set, rows)
+    if extract.mode == "snapshot" and _is_known_state(connection, batch_id, data_set):
+        raise NothingNew
     quarantined, unusable = rows.judged()
     stale = rows.stale(newest)
     if rows.is_window:
@@ -131,6 +138,23 @@ def _whole_batches(connection: Connection) -> Iterator[None]:
     yield
     for setting in ("enable_indexscan", "enable_indexonlyscan", "work_mem"):
         connection.execute(f"set local {setting} = default".encode())
+
+
+def _is_known_state(connection: Connection, batch_id: int, data_set: DataSet) -> bool:
+    """Whether a snapshot's rows are those of the last accepted one."""
+    rows = sql.SQL("select {columns} from landing.{table} where _batch_id = ").format(
+        columns=_listed(column.name for column in data_set.columns), table=sql.Identifier(data_set.table)
+    )
+    last = "(select max(batch_id) from ops.batch where data_set = %(data_set)s and state = 'accepted')"
+    with _whole_batches(connection):
+        found = connection.execute(
+            sql.SQL(
+                "select not exists (({new} %(batch_id)s) except ({old} {last}))"
+                " and not exists (({old} {last}) except ({new} %(batch_id)s))"
+            ).format(new=rows, old=rows, last=sql.SQL(last)),
+            {"batch_id": batch_id, "data_set": data_set.name},
+        ).fetchone()
+    return bool(found and found[0])
 
 
 def _drop_known(connection: Connection, batch_id: int, data_set: DataSet) -> int:
