@@ -4,33 +4,29 @@
   days between, forth or back, when a run judges another time). A build from scratch asks nobody: it counts everything.
 -#}
 {%- macro changed_rows(base, columns) -%}
-{%- set run = ref('stg_ops__run') -%}
-select {{ prefixed('arrived', columns) }}
-from {{ ref(base) }} as arrived
-inner join {{ ref('stg_ops__batches') }} as batches on arrived._batch_id = batches.batch_id and batches.is_new
-{%- for stamp in graph_meta(base).get('found_by', []) %}
-union all
-select {{ prefixed('passed', columns) }}
-from {{ ref(base) }} as passed
-{%- if stamp.endswith('_at') %}
-inner join {{ run }} as run
-    on passed.{{ stamp }} >= run.staged_from_at
-    and passed.{{ stamp }} < run.staged_to_at
+{%- set rows, run, batches = ref(base), ref('stg_ops__run'), new_batches(base) -%}
+select {{ columns | join(', ') }}
+from {{ rows }}
+{%- if flags.FULL_REFRESH or not execute %}
+where false
 {%- else %}
-inner join {{ run }} as run
-    on passed.{{ stamp }} > run.staged_from_date
-    and passed.{{ stamp }} <= run.staged_to_date
+where _batch_id = any({{ batches }})
+{%- set meta = (graph.nodes.values() | selectattr('name', 'equalto', base) | first).config.meta -%}
+{%- set staged = run_query(
+    'select quote_literal(staged_from_at), quote_literal(staged_to_at), quote_literal(staged_from_date),'
+    ~ ' quote_literal(staged_to_date) from ' ~ run
+).rows[0] -%}
+{%- for column in meta.found_by %}
+union all
+select {{ columns | join(', ') }}
+from {{ rows }}
+{%- if column.endswith('_at') %}
+where {{ column }} >= {{ staged[0] }} and {{ column }} < {{ staged[1] }}
+{%- else %}
+where {{ column }} > {{ staged[2] }} and {{ column }} <= {{ staged[3] }}
 {%- endif %}
 {%- endfor %}
-{%- endmacro -%}
-
-{%- macro graph_meta(name) -%}
-{{ return((graph.nodes.values() | selectattr('name', 'equalto', name) | first).config.meta if execute else {}) }}
-{%- endmacro -%}
-
-{#- False where everything is counted anyway. -#}
-{%- macro is_counted_by_change() -%}
-{{ 'not ' if flags.FULL_REFRESH }}true
+{%- endif -%}
 {%- endmacro -%}
 
 {#- Pre-hook of a kept table: rows of the keys that changed go out before they come in anew (or, emptied, do not). -#}

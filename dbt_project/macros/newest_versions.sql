@@ -9,13 +9,28 @@
 {{ return(model.name | replace('base_', '') | replace('__', '_')) }}
 {%- endmacro -%}
 
+{%- macro data_set_of(base) -%}
+{{ return(base | replace('base_', '') | replace('__', '.')) }}
+{%- endmacro -%}
+
+{#- The batches of a base table's data set that are new to staging, as an array. Asked for beforehand, so that the planner
+    sees the numbers, knows how few rows they stand for, and looks those up. -#}
+{%- macro new_batches(base, only_snapshots=false) -%}
+{%- set batches = ref('stg_ops__batches') -%}
+{%- if execute -%}
+{%- set found = run_query(
+    "select quote_literal(coalesce(array_agg(batch_id order by batch_id), '{}')) from " ~ batches
+    ~ " where is_new and data_set = '" ~ data_set_of(base) ~ "'" ~ (' and is_snapshot' if only_snapshots else '')
+) -%}
+{{ found.rows[0][0] }}::bigint[]
+{%- endif -%}
+{%- endmacro -%}
+
 {#- Rows of the batches that are new to staging. -#}
 {%- macro arrived_rows() -%}
-select landed.*
-from {{ source('landing', landing_table()) }} as landed
-inner join {{ ref('stg_ops__batches') }} as batches
-    on landed._batch_id = batches.batch_id
-    and batches.is_new
+select *
+from {{ source('landing', landing_table()) }}
+where _batch_id = any({{ new_batches(model.name) }})
 {%- endmacro -%}
 
 {%- macro newest_versions() -%}
@@ -51,14 +66,13 @@ select 1
 {#- Before the new versions go in: what they replace goes out. A version that says nothing new replaces nothing. -#}
 {%- macro remove_replaced_versions() -%}
 {%- if is_incremental() -%}
-{%- set meta = model.config.meta -%}
 with arrived as ({{ arrived_rows() }}),
 
 left_rows as (
     delete from {{ this }} as kept
     using arrived
     where
-        {{ equal('kept', 'arrived', meta.record) }}
+        {{ equal('kept', 'arrived', model.config.meta.record) }}
         and (coalesce(arrived.updated_at, '-infinity'), arrived._batch_id)
         >= (coalesce(kept.updated_at, '-infinity'), kept._batch_id)
         and not {{ same_version() }}
@@ -70,19 +84,14 @@ left_rows as (
 
 {#- A new snapshot is the whole state: what it does not repeat is gone, however new that was. -#}
 {%- macro remove_vanished_records() -%}
-{%- if is_incremental() -%}
+{%- if is_incremental() and '{}' not in new_batches(model.name, only_snapshots=true) -%}
 with arrived as ({{ arrived_rows() }}),
 
 left_rows as (
     delete from {{ this }} as kept
-    where
-        exists (
-            select from {{ ref('stg_ops__batches') }} as batches
-            where batches.data_set = '{{ landing_table() | replace('_', '.', 1) }}' and batches.is_new and batches.is_snapshot
-        )
-        and not exists (
-            select from arrived where {{ equal('kept', 'arrived', model.config.meta.record) }} and {{ same_version() }}
-        )
+    where not exists (
+        select from arrived where {{ equal('kept', 'arrived', model.config.meta.record) }} and {{ same_version() }}
+    )
     returning kept.*
 )
 {{ remember_cells_left() }}
@@ -91,7 +100,7 @@ left_rows as (
 
 {%- macro remember_cells_left() -%}
 insert into {{ source('ops', 'cell_left') }} (customer_id, data_set, cell)
-select distinct customer_id, '{{ landing_table() | replace('_', '.', 1) }}', {{ model.config.meta.cell }}
+select distinct customer_id, '{{ data_set_of(model.name) }}', {{ model.config.meta.cell }}
 from left_rows
 on conflict do nothing
 {%- endmacro -%}

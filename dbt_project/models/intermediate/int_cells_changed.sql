@@ -29,4 +29,3 @@ select
     customer_id,
     month
 from cells
-where {{ is_counted_by_change() }}

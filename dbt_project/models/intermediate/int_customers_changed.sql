@@ -14,4 +14,3 @@ union
 select cells.customer_id
 from cells
 inner join run on run.is_all_changed
-where {{ is_counted_by_change() }}

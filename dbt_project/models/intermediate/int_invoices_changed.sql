@@ -30,4 +30,3 @@ select
     customer_id,
     invoice_id
 from cells
-where {{ is_counted_by_change() }}

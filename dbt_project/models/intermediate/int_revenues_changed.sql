@@ -16,4 +16,3 @@ from orders
 inner join run
     on orders.ordered_on > run.staged_from_date - 365
     and orders.ordered_on <= run.staged_to_date - 365
-where {{ is_counted_by_change() }}

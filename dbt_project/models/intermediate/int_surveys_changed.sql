@@ -16,4 +16,3 @@ customers as (
 
 select customer_id
 from customers
-where {{ is_counted_by_change() }}

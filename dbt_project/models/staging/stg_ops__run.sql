@@ -30,8 +30,10 @@ select
     staging.latest_at as staged_to_at,
     {{ day_before('staging.earliest_at') }} as staged_from_date,
     {{ day_before('staging.latest_at') }} as staged_to_date,
-    staging.policy_hash is distinct from run.policy_hash
-    or {{ open_month('staging.earliest_at') }} <> {{ open_month('staging.latest_at') }} as is_all_changed,
+    staging.time_zone is not null and (
+        staging.policy_hash is distinct from run.policy_hash
+        or {{ open_month('staging.earliest_at') }} <> {{ open_month('staging.latest_at') }}
+    ) as is_all_changed,
     settings.cooldown_days,
     settings.inactive_days,
     settings.inactive_gap_multiple,
