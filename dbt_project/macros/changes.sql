@@ -7,7 +7,7 @@
 {%- set rows, run, batches = ref(base), ref('stg_ops__run'), new_batches(base) -%}
 select {{ columns | join(', ') }}
 from {{ rows }}
-{%- if flags.FULL_REFRESH or not execute %}
+{%- if flags.FULL_REFRESH or not execute or not load_relation(run) %}
 where false
 {%- else %}
 where _batch_id = any({{ batches }})

@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized='table', meta={'key': ['batch_id']}) }}
 
 -- The batches this run reads: of each data set the newest snapshot and what was appended since, or all that was appended.
 -- New are those that staging has not taken in yet; behind a new snapshot all are.

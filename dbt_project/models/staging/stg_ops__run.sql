@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized='table', meta={'key': ['run_id']}) }}
 
 -- The run being built, one row: its moment, its policy, the settings every model needs, and what the tables that are
 -- kept from build to build stood for until now: an event between staged_from_at and staged_to_at may be in or out.

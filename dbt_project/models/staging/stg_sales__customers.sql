@@ -1,8 +1,4 @@
-{{ config(
-    materialized='table',
-    meta={'key': ['customer_id']},
-    post_hook=["{{ add_primary_key() }}", "{{ analyze_made_table() }}"]
-) }}
+{{ config(materialized='table', meta={'key': ['customer_id']}) }}
 
 -- One row a customer the sources know, with the newest attributes. Personal columns stop here. Rebuilt every run: it is
 -- no larger than the snapshot that comes every day.
