@@ -53,6 +53,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-v
 lock: $(VENV)/.run ## resolve pyproject.toml into the two locks anew (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) --group build pyproject.toml --output-file requirements.lock
 	$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) --group bench --constraints requirements.lock --output-file requirements-bench.lock
 
 clean: ## delete the environment and the tools' caches, never the data in .early_warning/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dbt_project/target dbt_project/logs
