@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
 
+from early_warning.settings import PROJECT
 from early_warning.warehouse import Warehouse
 
 
@@ -37,7 +39,21 @@ def measured(warehouse: Warehouse) -> Iterator[Cost]:
     cost.wall = end.elapsed - client.elapsed
 
 
-def run_json(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+@contextmanager
+def entered_home(home: Path) -> Iterator[Path]:
+    """Work in a home of its own; the process's own $EARLY_WARNING_HOME is back at the end."""
+    before = os.environ.get("EARLY_WARNING_HOME")
+    os.environ["EARLY_WARNING_HOME"] = str(home)
+    try:
+        yield home
+    finally:
+        if before is None:
+            del os.environ["EARLY_WARNING_HOME"]
+        else:
+            os.environ["EARLY_WARNING_HOME"] = before
+
+
+def run_json(module: str, *arguments: str) -> dict[str, Any]:
     """Run a module in a process of its own, as a day's run is one, and read the JSON object it prints last.
 
     Raises:
@@ -45,7 +61,7 @@ def run_json(module: str, *arguments: str, environment: Mapping[str, str] | None
     """
     answer = subprocess.run(  # noqa: S603
         [sys.executable, "-m", module, *arguments],
-        env=os.environ | dict(environment or {}),
+        cwd=PROJECT,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
