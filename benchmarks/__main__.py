@@ -46,7 +46,7 @@ def main() -> int:
                 for some in measure():
                     figures |= some
                     _tell(some)
-            except (subprocess.CalledProcessError, RuntimeError) as error:
+            except (subprocess.CalledProcessError, RuntimeError, ValueError) as error:
                 failures.append(name)
                 _tell({f"{name} failed": str(error)})
     text = report.section(figures, failures, day=date.today(), machine=report.machine())
