@@ -268,7 +268,7 @@ def _service(landing: Landing, staged: dict[str, pl.LazyFrame]) -> list[pl.LazyF
     responded_at = (
         pl.when(col("first_responded_at") < landing.cut_off).then("first_responded_at").otherwise(landing.cut_off)
     )
-    hours = (responded_at - col("opened_at")).dt.total_seconds() / 3600
+    hours = (responded_at - col("opened_at")).dt.total_microseconds() / 3.6e9
     complaints = tickets.filter(col("kind") == "complaint", col("opened_on") > day - timedelta(days=90))
     answers = (
         staged["surveys"]
