@@ -50,7 +50,7 @@ def main() -> int:
                 failures.append(name)
                 _tell({f"{name} failed": str(error)})
     text = report.section(figures, failures, day=date.today(), machine=report.machine())
-    sys.stdout.write(f"{text}\n")
+    print(text)
     if size != "tiny":
         _PAGE.write_text(report.replaced(_PAGE.read_text(encoding="utf-8"), size, text), encoding="utf-8")
     return 1 if failures else 0
@@ -72,7 +72,7 @@ def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
 
 def _tell(some: Mapping[str, float | str]) -> None:
     for name, value in some.items():
-        sys.stderr.write(f"{name:45} {value if isinstance(value, str) else format(value, ',.4g')}\n")
+        print(f"{name:45} {value if isinstance(value, str) else format(value, ',.4g')}", file=sys.stderr)
 
 
 if __name__ == "__main__":

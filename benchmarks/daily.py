@@ -95,7 +95,7 @@ def gate_figures(warehouse: Warehouse) -> dict[str, float]:
         for name, batch in (("warm-up", batches[-1]), ("batch", batches[-1]), ("table", batches[0])):
             subject = Subject(
                 suite=gates.EXPECTATIONS / "landing" / "sales.orders.json",
-                query=f"select * from landing.sales_orders where _batch_id = {batch['batch_id']:d}",  # noqa: S608
+                query=f"select * from landing.sales_orders where _batch_id = {batch['batch_id']:d}",
             )
             with measured(warehouse) as cost:
                 findings = opened.examine(subject)

@@ -68,7 +68,7 @@ def stage(warehouse: Warehouse, run_id: int, *, from_scratch: bool) -> dict[str,
         *("--select", *_STAGING),
     ]
     with measured(warehouse) as cost:
-        subprocess.run(  # noqa: S603
+        subprocess.run(
             command, env=os.environ | transform.environment(warehouse, run_id), stdout=sys.stderr, check=True
         )
     return {"run_id": run_id, "transform": asdict(cost), "node_seconds": _node_seconds()}

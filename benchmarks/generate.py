@@ -12,7 +12,6 @@ Everything that happens is a function of seed, customer and time. So a history o
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
@@ -474,7 +473,7 @@ def main() -> None:
 
 def _tell(what: str, landed: Mapping[str, int], started: float) -> None:
     rows = ", ".join(f"{name} {count:,}" for name, count in landed.items())
-    sys.stdout.write(f"{what}: {rows} ({time.monotonic() - started:.1f} s)\n")
+    print(f"{what}: {rows} ({time.monotonic() - started:.1f} s)")
 
 
 if __name__ == "__main__":

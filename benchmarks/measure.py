@@ -59,7 +59,7 @@ def run_json(module: str, *arguments: str) -> dict[str, Any]:
     Raises:
         subprocess.CalledProcessError: when it fails; what it says goes to stderr.
     """
-    answer = subprocess.run(  # noqa: S603
+    answer = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=PROJECT,
         stdout=subprocess.PIPE,

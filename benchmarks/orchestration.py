@@ -36,8 +36,8 @@ def main() -> None:
         entered_home(Path(folder) / "home") as home,
     ):
         try:
-            subprocess.run([Path(sys.executable).with_name("early-warning"), "run"], check=True)  # noqa: S603
-            subprocess.run([sys.executable, "-m", "benchmarks.orchestration", _MEASURE], check=True)  # noqa: S603
+            subprocess.run([Path(sys.executable).with_name("early-warning"), "run"], check=True)
+            subprocess.run([sys.executable, "-m", "benchmarks.orchestration", _MEASURE], check=True)
         finally:
             remove_postgres(home)
 

@@ -72,7 +72,7 @@ def machine() -> str:
     """What the figures were measured on, in one line."""
     with tempfile.TemporaryDirectory() as folder:
         postgres = reachable_binaries(Account.for_folder(Path(folder) / "data")).folder / "postgres"
-    version = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=True)  # noqa: S603
+    version = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=True)
     memory = psutil.virtual_memory().total / 2**30
     return (
         f"{_cpu_model()}, {os.cpu_count()} cores, {memory:.0f} GB; PostgreSQL {version.stdout.split()[-1]},"
