@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check format lock clean FORCE
+.PHONY: help run test test-fast bench check format lock clean FORCE
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -32,6 +32,10 @@ test: $(VENV)/.dev ## all tests
 
 test-fast: $(VENV)/.dev ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
+
+BENCH_SIZE ?= full
+bench: $(VENV)/.bench ## measure what the platform costs, into docs/benchmarks.md (BENCH_SIZE=small for a tenth of the rows)
+	$(BIN)/python -m benchmarks --size "$(BENCH_SIZE)"
 
 comma := ,
 empty :=
@@ -53,10 +57,11 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-v
 lock: $(VENV)/.run ## resolve pyproject.toml into the two locks anew (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) --group build pyproject.toml --output-file requirements.lock
 	$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) --group bench --constraints requirements.lock --output-file requirements-bench.lock
 
 clean: ## delete the environment and the tools' caches, never the data in .early_warning/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dbt_project/target dbt_project/logs
-	find dags plugins tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find benchmarks dags plugins tests -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -rf plugins/*.egg-info
 
 # The environment: made once, brought up to date when a lock changes, made anew where the folder was moved.
@@ -84,4 +89,8 @@ $(VENV)/.run: requirements.lock pyproject.toml
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.bench: requirements-bench.lock $(VENV)/.dev
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock
 	@touch $@

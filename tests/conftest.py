@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -43,7 +43,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 class Databases:
     """The session's server: makes warehouses from a migrated template and drops them."""
 
-    admin_dsn: str
+    admin_dsn: str = field(repr=False)
     warehouse: Warehouse
 
     def named(self, name: str) -> Warehouse:
@@ -55,11 +55,18 @@ class Databases:
 
     def create(self) -> Warehouse:
         """Make a fresh, migrated warehouse (about 50 ms)."""
+        return self._create_from(_TEMPLATE)
+
+    def copy(self, warehouse: Warehouse) -> Warehouse:
+        """Make a warehouse that holds what another one holds now; nobody may be connected to that one."""
+        return self._create_from(str(conninfo_to_dict(warehouse.dsn)["dbname"]))
+
+    def _create_from(self, template: str) -> Warehouse:
         name = f"test_{uuid.uuid4().hex[:12]}"
         with psycopg.connect(self.admin_dsn, autocommit=True) as connection:
             connection.execute(
                 sql.SQL("create database {} owner early_warning template {}").format(
-                    sql.Identifier(name), sql.Identifier(_TEMPLATE)
+                    sql.Identifier(name), sql.Identifier(template)
                 )
             )
         return self.named(name)

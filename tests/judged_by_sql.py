@@ -13,8 +13,8 @@ from psycopg import sql
 from early_warning import policy as policies
 from early_warning import runs, transform
 from early_warning.contract import DATA_SETS
-from early_warning.warehouse import Warehouse
-from oracle import Held, Moment, Run, World
+from early_warning.warehouse import Connection, Warehouse
+from oracle import Batch, Held, Moment, Run, World
 
 POLICY = Path(__file__).parents[1] / "company" / "policy"
 
@@ -35,19 +35,27 @@ def land(warehouse: Warehouse, world: World, zone: ZoneInfo) -> None:
             (zone.key, stored.policy_hash),
         ).fetchone()[0]
         for name, rows in world.items():
-            data_set = DATA_SETS[name]
-            batch_id = connection.execute(
-                "insert into ops.batch (run_id, source, data_set, mode, state, rows)"
-                " values (%s, 'test', %s, 'snapshot', 'accepted', %s) returning batch_id",
-                (run_id, name, len(rows)),
-            ).fetchone()[0]
-            columns = [column.name for column in data_set.columns]
-            statement = sql.SQL("copy landing.{} ({}) from stdin").format(
-                sql.Identifier(data_set.table), sql.SQL(", ").join(map(sql.Identifier, [*columns, "_batch_id"]))
-            )
-            with connection.cursor() as cursor, cursor.copy(statement) as copy:
-                for row in rows:
-                    copy.write_row([*(row.get(column) for column in columns), batch_id])
+            land_batch(connection, run_id, Batch(name, "snapshot", rows))
+
+
+def land_batch(connection: Connection, run_id: int, batch: Batch, state: str = "accepted") -> int:
+    """Put the versions of one batch into landing; returns its id."""
+    data_set = DATA_SETS[batch.data_set]
+    opened = connection.execute(
+        "insert into ops.batch (run_id, source, data_set, mode, state, rows)"
+        " values (%s, 'test', %s, %s, %s, %s) returning batch_id",
+        (run_id, batch.data_set, batch.mode, state, len(batch.rows)),
+    ).fetchone()
+    assert opened is not None
+    columns = [column.name for column in data_set.columns]
+    statement = sql.SQL("copy landing.{} ({}) from stdin").format(
+        sql.Identifier(data_set.table), sql.SQL(", ").join(map(sql.Identifier, [*columns, "_batch_id", "_is_deleted"]))
+    )
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in batch.rows:
+            is_deleted = row.get("_is_deleted", False)
+            copy.write_row([*(row.get(column) for column in columns), opened[0], is_deleted])
+    return int(opened[0])
 
 
 def judge_by_sql(warehouse: Warehouse, moment: Moment, zone: ZoneInfo) -> int:

@@ -1,15 +1,24 @@
 {#-
   An indicator that warns when a monthly figure stays below a share of its own baseline in each of the last closed months
-  (001: 连续[X]个月低于历史平均水平的[X]%). `figure`: a column of int_customer_months.
+  (001: 连续[X]个月低于历史平均水平的[X]%). `figure`: a column of int_customer_months. Counted for whoever has an order;
+  kept from day to day, since closed months seldom change.
 -#}
 {%- macro monthly_decline(code, figure) -%}
 with run as (select * from {{ ref('stg_ops__run') }}),
 
-customers as (select * from {{ ref('int_customers') }}),
+histories as ({{ of_changed(ref('int_order_histories'), 'int_customers_changed', ['customer_id']) }}),
 
-months as (select * from {{ ref('int_customer_months') }}),
+months as ({{ of_changed(ref('int_customer_months'), 'int_customers_changed', ['customer_id']) }}),
 
 parameters as ({{ indicator_parameters(code, ['baseline_share', 'months', 'baseline_months', 'min_baseline_months']) }}),
+
+customers as (
+    select
+        histories.customer_id,
+        {{ months_ago('histories.first_ordered_on') }} as first_order_months_ago
+    from histories
+    cross join run
+),
 
 summed as (
     select
@@ -27,7 +36,6 @@ summed as (
         on customers.customer_id = months.customer_id
         and months.months_ago >= 1
         and (parameters.baseline_months = 0 or months.months_ago <= parameters.months + parameters.baseline_months)
-    where customers.state = 'active'
     group by customers.customer_id, customers.first_order_months_ago
 ),
 

@@ -1,26 +1,15 @@
--- What is unpaid lies between nothing and the invoice; where nothing is disputed or written off and nobody paid too
--- much, it is exactly what was billed less what was paid.
-with invoices as (select * from {{ ref('stg_finance__invoices') }} where not is_voided),
-
-payments as (select * from {{ ref('stg_finance__payments') }}),
+-- What is unpaid lies between nothing and the invoice; where nothing is disputed or written off and nothing was paid
+-- back, it is exactly what was billed less what was paid. Invoices paid to the cent add nothing to either side.
+with balances as (select * from {{ ref('int_invoice_balances') }} where billed_amount is distinct from paid_amount),
 
 settled as (select * from {{ ref('int_invoices_settled') }}),
 
-billed as (
+expected as (
     select
         customer_id,
-        sum(amount) as amount,
-        bool_and(not is_disputed and not is_written_off) as is_plain
-    from invoices
-    group by customer_id
-),
-
-paid as (
-    select
-        customer_id,
-        sum(amount) as amount,
-        bool_and(amount >= 0) as is_plain
-    from payments
+        greatest(sum(coalesce(billed_amount, 0) - paid_amount), 0) as amount,
+        bool_and(coalesce(is_collectable, true) and paid_amount >= 0) as is_plain
+    from balances
     group by customer_id
 ),
 
@@ -33,14 +22,9 @@ unpaid as (
     group by customer_id
 )
 
-select billed.customer_id
-from billed
-inner join unpaid on billed.customer_id = unpaid.customer_id
-left join paid on billed.customer_id = paid.customer_id
+select expected.customer_id
+from expected
+left join unpaid on expected.customer_id = unpaid.customer_id
 where
     unpaid.is_negative
-    or (
-        billed.is_plain
-        and coalesce(paid.is_plain, true)
-        and unpaid.amount <> greatest(billed.amount - coalesce(paid.amount, 0), 0)
-    )
+    or (expected.is_plain and coalesce(unpaid.amount, 0) <> expected.amount)

@@ -371,3 +371,5 @@ def store(warehouse: Warehouse, policy: Policy) -> None:
                 cursor.executemany(
                     statement, [(policy.policy_hash, *(row[name] for name in columns[1:])) for row in rows]
                 )
+            # or the planner takes a few rows for hundreds and every join with them for a rare hit
+            connection.execute(sql.SQL("analyze policy.{}").format(sql.Identifier(table)))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from early_warning.settings import PROJECT, home
-from early_warning.warehouse import Warehouse
+from early_warning.warehouse import Connection, Warehouse
 
 DBT_PROJECT = PROJECT / "dbt_project"
 
@@ -31,7 +31,9 @@ def indicator_codes() -> tuple[str, ...]:
 def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> int:
     """Build staging, indicators and marts of a run; returns the number of nodes built.
 
-    `from_scratch` derives everything but the marts' earlier runs anew from what has landed.
+    Staging and what is counted from it are kept from build to build and brought up to date by what changed. They are
+    derived anew from all that has landed when there is nothing to go on from: before the first build, after a change of
+    the dbt project or of the company's time zone, for a run that reads fewer batches, or when `from_scratch` asks so.
 
     Raises:
         TransformFailed: when a node fails; what was built so far is invisible and is built again by the next try.
@@ -40,6 +42,9 @@ def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> i
 
     folder, project = home() / "dbt", _fingerprint()
     is_known = bool(warehouse.rows("select 1 from ops.built_project where fingerprint = %s", project))
+    with warehouse.connect() as connection:
+        from_scratch = from_scratch or not _can_go_on(connection, run_id, project)
+        _leave_staging(connection, run_id, from_scratch)
     with _entered(environment(warehouse, run_id)):
         result = dbtRunner().invoke(
             [
@@ -59,9 +64,56 @@ def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> i
         reason = "; ".join(failed) or str(result.exception)
         raise TransformFailed(f"dbt: {reason} (log: {_log_of(folder)})")
     with warehouse.connect() as connection:
+        _arrive_at(connection, run_id, project)
         connection.execute("delete from ops.built_project where fingerprint <> %s", (project,))
         connection.execute("insert into ops.built_project (fingerprint) values (%s) on conflict do nothing", (project,))
     return len(nodes)
+
+
+def _can_go_on(connection: Connection, run_id: int, project: str) -> bool:
+    """Whether the kept tables can be brought up to date for a run: same project and zone, no batch to be taken out."""
+    found = connection.execute(
+        "select not exists (select from ops.batch where is_staged and batch_id > run.through_batch_id)"
+        " from ops.staging join ops.run on run.company_time_zone = staging.time_zone"
+        " where run_id = %s and staging.project = %s",
+        (run_id, project),
+    ).fetchone()
+    return bool(found and found[0])
+
+
+def _leave_staging(connection: Connection, run_id: int, from_scratch: bool) -> None:
+    """Say, before the first table changes, between which moments the kept tables may stand from now on.
+
+    A build that dies leaves that behind, and the next one, of whatever moment, counts anew all that lies between.
+    """
+    if from_scratch:
+        connection.execute("delete from ops.staging")
+        connection.execute("delete from ops.cell_left")
+        connection.execute("update ops.batch set is_staged = false where is_staged")
+    else:
+        connection.execute(
+            "update ops.staging set earliest_at = least(earliest_at, run.as_of_at),"
+            " latest_at = greatest(latest_at, run.as_of_at),"
+            " policy_hash = case when staging.policy_hash = run.policy_hash then run.policy_hash end"
+            " from ops.run where run_id = %s",
+            (run_id,),
+        )
+
+
+def _arrive_at(connection: Connection, run_id: int, project: str) -> None:
+    """Say that the kept tables stand for a run's moment, policy and batches."""
+    connection.execute("delete from ops.staging")
+    connection.execute(
+        "insert into ops.staging (time_zone, project, earliest_at, latest_at, policy_hash)"
+        " select company_time_zone, %s, as_of_at, as_of_at, policy_hash from ops.run where run_id = %s",
+        (project, run_id),
+    )
+    connection.execute("delete from ops.cell_left")
+    connection.execute(
+        "update ops.batch set is_staged = true where not is_staged and state = 'accepted'"
+        " and batch_id <= (select through_batch_id from ops.run where run_id = %s)",
+        (run_id,),
+    )
 
 
 def _fingerprint() -> str:

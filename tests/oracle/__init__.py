@@ -15,9 +15,10 @@ from .indicators import IndicatorResult
 from .moment import Moment
 from .policy import Policy
 from .run import CustomerResult, Run, judge
-from .world import read_world
+from .world import Batch, read_world, world_of
 
 __all__ = [
+    "Batch",
     "CustomerResult",
     "Held",
     "IndicatorResult",
@@ -28,4 +29,5 @@ __all__ = [
     "follow",
     "judge",
     "read_world",
+    "world_of",
 ]

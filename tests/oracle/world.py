@@ -1,13 +1,15 @@
-"""Worlds in contract shape: the contract columns of the data sets the eight indicators need, and a CSV reader."""
+"""Worlds in contract shape: the columns of the data sets the eight indicators need, how batches make one, and CSVs."""
 
 import csv
-from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from .customers import World
+from .customers import Row, World
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "sales.customers": (
@@ -42,6 +44,60 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """Contract columns of each data set that the eight indicators read."""
+
+Mode = Literal["append", "snapshot"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What arrived of a data set at once: one version a record at most, in contract shape.
+
+    A version may also carry `updated_at`, and `_is_deleted` when its source says that the record is gone.
+    """
+
+    data_set: str
+    mode: Mode
+    rows: Sequence[Row]
+
+
+def world_of(batches: Iterable[Batch]) -> World:
+    """The world that accepted batches tell of, given in the order they arrived (0002, Versions).
+
+    A snapshot is the whole state, so it replaces all that came before. A record is what its key says, whichever
+    customer it names: an order delivered anew for another customer is that one's and nobody else's, and if nobody
+    knows that customer, nobody's. A deletion is a version like any other: what is newer brings the record back, and
+    a late one undoes nothing. A customer's `customer_since` is the earliest that any version read tells.
+    """
+    read: dict[str, list[Batch]] = {}
+    for batch in batches:
+        before = [] if batch.mode == "snapshot" else read.get(batch.data_set, [])
+        read[batch.data_set] = [*before, batch]
+    return {data_set: _current_rows(data_set, each) for data_set, each in read.items()}
+
+
+def _current_rows(data_set: str, batches: Iterable[Batch]) -> list[Row]:
+    key = COLUMNS[data_set][0]
+    versions: defaultdict[str, list[Row]] = defaultdict(list)
+    for batch in batches:
+        for version in batch.rows:
+            versions[version[key]].append(version)
+    current = (max(reversed(each), key=_updated_at) for each in versions.values())  # max takes the first of equals
+    return [
+        {**row, **_earliest_since(versions[row[key]])} if data_set == "sales.customers" else row
+        for row in current
+        if not row.get("_is_deleted")
+    ]
+
+
+def _updated_at(version: Row) -> datetime:
+    """When its source changed a version; one that does not say is older than any that does."""
+    return version.get("updated_at") or datetime.min.replace(tzinfo=UTC)
+
+
+def _earliest_since(versions: Iterable[Row]) -> Row:
+    told = [version["customer_since"] for version in versions if version.get("customer_since")]
+    return {"customer_since": min(told, default=None)}
+
 
 NUMBERS = {"amount", "score", "scale_min", "scale_max"}
 

@@ -1,4 +1,4 @@
-{{ config(meta={'key': ['customer_id']}) }}
+{{ config(materialized='view') }}
 
 -- Grain: customer with an order. Its usual gap between order days, and how long it may be silent before it has lapsed.
 with run as (select * from {{ ref('stg_ops__run') }}),

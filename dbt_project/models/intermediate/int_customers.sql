@@ -9,16 +9,19 @@ ordered as (select * from {{ ref('int_customer_rhythms') }}),
 
 arrears as (select * from {{ ref('int_customer_arrears') }}),
 
-invoices as (select distinct customer_id from {{ ref('stg_finance__invoices') }}),
+revenues as (select * from {{ ref('int_customer_revenues') }}),
 
-revenue as (
-    select
-        orders.customer_id,
-        sum(orders.amount) as revenue_12m_amount
-    from {{ ref('stg_sales__orders') }} as orders
-    inner join run on orders.ordered_on > run.as_of_date - 365
-    where not orders.is_cancelled
-    group by orders.customer_id
+early as (select * from {{ ref('int_customers_early') }}),
+
+-- A customer is there once it is on file, or has an order or invoice, be it cancelled or voided.
+there_all_the_same as (
+    select early.customer_id
+    from early
+    inner join {{ ref('stg_sales__orders') }} as orders on early.customer_id = orders.customer_id
+    union
+    select early.customer_id
+    from early
+    inner join {{ ref('stg_finance__invoices') }} as invoices on early.customer_id = invoices.customer_id
 ),
 
 joined as (
@@ -45,7 +48,7 @@ joined as (
         ordered.silence_days,
         ordered.usual_gap_days,
         case
-            when not {{ is_missing(['sales.orders']) }} then coalesce(revenue.revenue_12m_amount, 0)
+            when not {{ is_missing(['sales.orders']) }} then coalesce(revenues.revenue_12m_amount, 0)
         end as revenue_12m_amount,
         case
             when not {{ is_missing(['finance.invoices', 'finance.payments']) }}
@@ -57,12 +60,10 @@ joined as (
     cross join run
     left join ordered on customers.customer_id = ordered.customer_id
     left join arrears on customers.customer_id = arrears.customer_id
-    left join revenue on customers.customer_id = revenue.customer_id
-    left join invoices on customers.customer_id = invoices.customer_id
-    where
-        coalesce(customers.customer_since <= run.as_of_date, true)
-        or ordered.customer_id is not null
-        or invoices.customer_id is not null
+    left join revenues on customers.customer_id = revenues.customer_id
+    left join early on customers.customer_id = early.customer_id
+    left join there_all_the_same on customers.customer_id = there_all_the_same.customer_id
+    where early.customer_id is null or there_all_the_same.customer_id is not null
 )
 
 select

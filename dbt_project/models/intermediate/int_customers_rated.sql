@@ -9,9 +9,10 @@ breached as (select * from {{ ref('int_indicators_breached') }}),
 
 baselines as (
     select
-        customer_id,
-        baseline as baseline_monthly_amount
-    from {{ ref('ind_order_amount') }}
+        amounts.customer_id,
+        amounts.baseline as baseline_monthly_amount
+    from {{ ref('ind_order_amount') }} as amounts
+    inner join customers on amounts.customer_id = customers.customer_id and customers.state = 'active'
 ),
 
 rules as (

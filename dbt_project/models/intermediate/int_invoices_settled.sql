@@ -1,49 +1,23 @@
 {{ config(meta={'key': ['customer_id', 'invoice_id']}) }}
 
--- Grain: invoice that is not voided. What is still unpaid of it once every payment has found its invoice:
--- the one it names, and what is left over the customer's oldest due one.
-with invoices as (select * from {{ ref('stg_finance__invoices') }} where not is_voided),
-
-payments as (select * from {{ ref('stg_finance__payments') }}),
-
-named as (
-    select
-        customer_id,
-        invoice_id,
-        sum(amount) as amount
-    from payments
-    group by customer_id, invoice_id
-),
+-- Grain: invoice that its own payments have not paid exactly. What is still unpaid of it once every payment has found its
+-- invoice: the one it names, and what is left over the customer's oldest due one.
+with balances as (select * from {{ ref('int_invoice_balances') }} where billed_amount is distinct from paid_amount),
 
 matched as (
     select
-        invoices.*,
-        not invoices.is_disputed and not invoices.is_written_off as is_collectable,
-        greatest(invoices.amount - coalesce(named.amount, 0), 0) as open_amount,
-        greatest(named.amount - invoices.amount, 0) as left_over
-    from invoices
-    left join named on invoices.customer_id = named.customer_id and invoices.invoice_id = named.invoice_id
-),
-
-left_overs as (
-    select
-        customer_id,
-        left_over as amount
-    from matched
-    union all
-    select
-        named.customer_id,
-        named.amount
-    from named
-    left join invoices on named.customer_id = invoices.customer_id and named.invoice_id = invoices.invoice_id
-    where invoices.invoice_id is null
+        *,
+        greatest(billed_amount - paid_amount, 0) as open_amount
+    from balances
+    where billed_amount is not null
 ),
 
 pools as (
     select
         customer_id,
-        sum(amount) as pool
-    from left_overs
+        sum(greatest(paid_amount - billed_amount, 0)) filter (where billed_amount is not null) as overpaid,
+        sum(paid_amount) filter (where billed_amount is null) as unmatched
+    from balances
     group by customer_id
 ),
 
@@ -65,7 +39,12 @@ select
     queued.is_disputed,
     case
         when queued.is_collectable
-            then least(queued.open_amount, greatest(queued.open_through - coalesce(pools.pool, 0), 0))
+            then least(
+                queued.open_amount,
+                greatest(
+                    queued.open_through - coalesce(pools.overpaid, 0) - coalesce(pools.unmatched, 0), 0
+                )
+            )
         else queued.open_amount
     end as unpaid_amount
 from queued

@@ -1,8 +1,10 @@
 {{ config(pre_hook="{{ delete_rows_of_this_run() }}", contract={'enforced': true}) }}
 
--- Grain: run × judged customer × indicator, every ind_ model there is. What can't be judged shows no figures;
--- otherwise its own value is a measure too.
+-- Grain: run × judged customer × indicator, every ind_ model there is: active customers on all, others on what they owe.
+-- What can't be judged shows no figures; otherwise its own value is a measure too.
 with run as (select * from {{ ref('stg_ops__run') }}),
+
+customers as (select * from {{ ref('int_customers') }} where is_judged),
 
 indicators as (select * from {{ source('policy', 'indicators') }}),
 
@@ -50,3 +52,6 @@ cross join run
 inner join indicators
     on unioned.indicator_code = indicators.indicator_code
     and run.policy_hash = indicators.policy_hash
+inner join customers
+    on unioned.customer_id = customers.customer_id
+    and (customers.state = 'active' or indicators.family in ('arrears', 'credit'))

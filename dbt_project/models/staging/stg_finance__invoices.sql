@@ -1,9 +1,7 @@
-{{ config(meta={'key': ['customer_id', 'invoice_id']}) }}
-
 -- Invoices issued by the as-of date, as known then.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
-invoices as ({{ current_rows('finance_invoices', 'invoice_id') }})
+invoices as (select * from {{ ref('base_finance__invoices') }} where not _is_deleted)
 
 select
     invoices.customer_id,

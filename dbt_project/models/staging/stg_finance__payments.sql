@@ -1,9 +1,7 @@
-{{ config(meta={'key': ['customer_id', 'payment_id']}) }}
-
 -- Payments and credit notes booked by the as-of date.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
-payments as ({{ current_rows('finance_payments', 'payment_id') }})
+payments as (select * from {{ ref('base_finance__payments') }} where not _is_deleted)
 
 select
     payments.customer_id,

@@ -1,7 +1,10 @@
-{{ config(materialized='view') }}
+{{ config(materialized='table', meta={'key': ['run_id']}) }}
 
--- The run being built, one row: its moment, its policy and the settings every model needs.
+-- The run being built, one row: its moment, its policy, the settings every model needs, and what the tables that are
+-- kept from build to build stood for until now: an event between staged_from_at and staged_to_at may be in or out.
 with run as (select * from {{ source('ops', 'run') }}),
+
+staging as (select * from {{ source('ops', 'staging') }}),
 
 settings as (
     select
@@ -22,11 +25,20 @@ select
     run.policy_hash,
     run.previous_run_id,
     run.through_batch_id,
-    date_trunc('month', run.as_of_at at time zone run.company_time_zone)::date as open_month,
+    {{ open_month('run.as_of_at') }} as open_month,
+    staging.earliest_at as staged_from_at,
+    staging.latest_at as staged_to_at,
+    {{ day_before('staging.earliest_at') }} as staged_from_date,
+    {{ day_before('staging.latest_at') }} as staged_to_date,
+    staging.time_zone is not null and (
+        staging.policy_hash is distinct from run.policy_hash
+        or {{ open_month('staging.earliest_at') }} <> {{ open_month('staging.latest_at') }}
+    ) as is_all_changed,
     settings.cooldown_days,
     settings.inactive_days,
     settings.inactive_gap_multiple,
     settings.min_segment_customers
 from run
 inner join settings on run.policy_hash = settings.policy_hash
+left join staging on run.company_time_zone = staging.time_zone
 where run.run_id = {{ run_id() }}

@@ -1,15 +1,13 @@
-{{ config(meta={'key': ['customer_id', 'order_id']}) }}
-
 -- Orders placed before the cut-off, as known then.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
-orders as ({{ current_rows('sales_orders', 'order_id') }})
+orders as (select * from {{ ref('base_sales__orders') }} where not _is_deleted)
 
 select
     orders.customer_id,
     orders.order_id,
     orders.amount,
-    (orders.ordered_at at time zone run.time_zone)::date as ordered_on,
+    orders.ordered_on,
     orders.promised_at,
     case when orders.fulfilled_at < run.as_of_at then orders.fulfilled_at end as fulfilled_at,
     coalesce(orders.cancelled_at < run.as_of_at, false) as is_cancelled

@@ -1,9 +1,7 @@
-{{ config(meta={'key': ['customer_id', 'ticket_id']}) }}
-
 -- Tickets opened before the cut-off, as known then.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
-tickets as ({{ current_rows('service_tickets', 'ticket_id') }})
+tickets as (select * from {{ ref('base_service__tickets') }} where not _is_deleted)
 
 select
     tickets.customer_id,
@@ -11,7 +9,7 @@ select
     tickets.kind,
     tickets.priority,
     tickets.opened_at,
-    (tickets.opened_at at time zone run.time_zone)::date as opened_on,
+    tickets.opened_on,
     case when tickets.first_responded_at < run.as_of_at then tickets.first_responded_at end as first_responded_at
 from tickets
 inner join run on tickets.opened_at < run.as_of_at

@@ -14,7 +14,6 @@ from itertools import groupby
 from typing import Any
 
 from psycopg import sql
-from psycopg.rows import dict_row
 
 from early_warning.contract import DATA_SETS
 from early_warning.extract import (
@@ -315,15 +314,15 @@ def _set_state(warehouse: Warehouse, run_id: int, source: str | None, state: str
 
 
 def _current_customer_batches(connection: Connection, run_id: int) -> list[int]:
-    """Name the batches that hold the current customers: a snapshot's newest, of an append data set all."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        batches = cursor.execute(
-            "select batch_id, mode from ops.batch where data_set = 'sales.customers'"
-            " and (state = 'accepted' or (state = 'landed' and run_id = %s)) order by batch_id desc",
-            (run_id,),
-        ).fetchall()
-    newest = batches[:1]
-    return [row["batch_id"] for row in (newest if newest and newest[0]["mode"] == "snapshot" else batches)]
+    """Name the batches that hold the current customers: the newest snapshot and what was appended since."""
+    found = connection.execute(
+        "select batch_id from (select batch_id, max(batch_id) filter (where mode = 'snapshot') over ()"
+        " as newest_snapshot_id from ops.batch where data_set = 'sales.customers'"
+        " and (state = 'accepted' or (state = 'landed' and run_id = %s))) as batch"
+        " where batch_id >= coalesce(newest_snapshot_id, 0)",
+        (run_id,),
+    ).fetchall()
+    return [row[0] for row in found]
 
 
 def _quarantine_orphans(

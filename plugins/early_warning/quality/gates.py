@@ -169,11 +169,11 @@ where
     _batch_id in (
         select batch_id
         from (
-            select batch_id, mode, max(batch_id) over () as newest_batch_id
+            select batch_id, max(batch_id) filter (where mode = 'snapshot') over () as newest_snapshot_id
             from ops.batch
             where data_set = 'sales.customers' and (state = 'accepted' or (state = 'landed' and run_id = {run_id}))
         ) as batch
-        where mode = 'append' or batch_id = newest_batch_id
+        where batch_id >= coalesce(newest_snapshot_id, 0)
     )
 """
 

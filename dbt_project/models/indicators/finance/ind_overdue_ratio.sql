@@ -1,32 +1,21 @@
 -- 欠款比例: the overdue amount against a usual month's orders.
 with customers as (select * from {{ ref('int_customers') }} where is_judged),
 
-months as (select * from {{ ref('int_customer_months') }}),
+baselines as (select * from {{ ref('int_amount_baselines') }}),
 
-parameters as ({{ indicator_parameters('overdue_ratio', ['ratio', 'baseline_months', 'min_baseline_months']) }}),
+parameters as ({{ indicator_parameters('overdue_ratio', ['ratio']) }}),
 
-summed as (
+compared as (
     select
         customers.customer_id,
         customers.overdue_amount,
         customers.first_order_months_ago,
-        coalesce(sum(months.order_amount), 0) as amount
-    from customers
-    cross join parameters
-    left join months
-        on customers.customer_id = months.customer_id
-        and months.months_ago between 1 and coalesce(nullif(parameters.baseline_months, 0), months.months_ago)
-    group by customers.customer_id, customers.overdue_amount, customers.first_order_months_ago
-),
-
-compared as (
-    select
-        summed.*,
         parameters.ratio as serious_threshold,
         parameters.watch_ratio as watch_threshold,
-        {{ baseline('summed.amount', 'summed.first_order_months_ago') }} as baseline
-    from summed
+        baselines.baseline
+    from customers
     cross join parameters
+    left join baselines on customers.customer_id = baselines.customer_id
 ),
 
 valued as (

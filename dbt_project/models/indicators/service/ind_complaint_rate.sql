@@ -1,10 +1,24 @@
 -- 投诉率: complaints an order above the customer's own baseline in each of the last months, or simply many complaints.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
-measured as (select * from {{ ref('int_complaints_measured') }}),
+customers as (select * from {{ ref('int_customers') }} where state = 'active'),
+
+rates as (select * from {{ ref('int_complaint_rates') }}),
+
+complaints as (select * from {{ ref('int_complaints_counted') }}),
 
 parameters as (
     {{ indicator_parameters('complaint_rate', ['baseline_factor', 'months', 'count', 'count_days']) }}
+),
+
+measured as (
+    select
+        rates.*,
+        coalesce(complaints.counted, 0) as counted,
+        coalesce(complaints.complaints_90d, 0) as complaints_90d
+    from customers
+    inner join rates on customers.customer_id = rates.customer_id
+    left join complaints on customers.customer_id = complaints.customer_id
 ),
 
 judged as (

@@ -3,49 +3,35 @@ with run as (select * from {{ ref('stg_ops__run') }}),
 
 customers as (select * from {{ ref('int_customers') }} where state = 'active'),
 
-surveys as (select * from {{ ref('stg_service__surveys') }} where kind = 'csat'),
+scores as (select * from {{ ref('int_customer_scores') }}),
 
 parameters as ({{ indicator_parameters('satisfaction', ['score', 'scores', 'expires_days']) }}),
 
-ranked as (
-    select
-        surveys.customer_id,
-        surveys.score,
-        run.as_of_date - surveys.answered_on <= parameters.expires_days as is_valid,
-        row_number() over (
-            partition by surveys.customer_id order by surveys.answered_at desc, surveys.survey_id desc
-        ) as newness
-    from surveys
-    cross join run
-    cross join parameters
-),
-
-summed as (
+measured as (
     select
         customers.customer_id,
-        count(ranked.score) as score_count,
-        count(ranked.score) filter (where ranked.is_valid) as valid_count,
-        max(ranked.score) filter (where ranked.is_valid and ranked.newness <= parameters.scores) as greatest_score,
-        max(ranked.score) filter (where ranked.is_valid and ranked.newness = 1) as latest_score
+        run.as_of_date - scores.answered_on[parameters.scores::integer] <= parameters.expires_days as is_known,
+        run.as_of_date - scores.answered_on[1] <= parameters.expires_days as is_latest_valid,
+        scores.scores[1] as latest_score,
+        (select max(score) from unnest(scores.scores[:parameters.scores::integer]) as score) as greatest_score,
+        parameters.score as serious_threshold,
+        parameters.watch_score as watch_threshold
     from customers
+    cross join run
     cross join parameters
-    left join ranked on customers.customer_id = ranked.customer_id
-    group by customers.customer_id
+    left join scores on customers.customer_id = scores.customer_id
 ),
 
 judged as (
     select
-        summed.*,
-        parameters.score as serious_threshold,
-        parameters.watch_score as watch_threshold,
+        measured.*,
         case
             when {{ is_missing(['service.surveys']) }} then 'no_data'
-            when summed.valid_count >= parameters.scores then null
-            when summed.score_count > 0 and summed.valid_count = 0 then 'expired'
+            when is_known then null
+            when not is_latest_valid then 'expired'
             else 'short_history'
         end as unknown_reason
-    from summed
-    cross join parameters
+    from measured
 ),
 
 decided as (
@@ -70,5 +56,5 @@ select
     null::text as trend,
     null::date as window_start,
     null::date as window_end,
-    jsonb_build_object('latest_score', latest_score) as measures
+    jsonb_build_object('latest_score', case when is_latest_valid then latest_score end) as measures
 from decided

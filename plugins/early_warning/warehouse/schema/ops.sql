@@ -77,6 +77,26 @@ add column if not exists read_through timestamptz,
 add column if not exists present bigint,
 add column if not exists deleted bigint;
 create index if not exists batch_data_set on ops.batch (data_set, batch_id);
+alter table ops.batch add column if not exists is_staged boolean not null default false;
+
+-- What staging and the tables counted from it stand for: one moment and one policy. While a build is at work, and after
+-- one that died, they stand for something between two moments, so that the next build counts anew all that lies between.
+create table if not exists ops.staging (
+    time_zone text primary key,
+    project text not null,
+    earliest_at timestamptz not null,
+    latest_at timestamptz not null,
+    policy_hash text
+);
+
+-- Cells (a customer's month, an invoice) that a record has left, because a newer version moved or removed it: they have
+-- to be counted anew, and no row of staging says so any more. Emptied when a build has succeeded.
+create table if not exists ops.cell_left (
+    customer_id text not null,
+    data_set text not null,
+    cell text not null,
+    primary key (customer_id, data_set, cell)
+);
 
 create table if not exists ops.delivery (
     batch_id bigint not null references ops.batch (batch_id),

@@ -1,32 +1,31 @@
-{{ config(meta={'key': ['customer_id']}) }}
+{{ config(
+    materialized='incremental',
+    meta={'key': ['customer_id']},
+    pre_hook="{{ delete_changed('int_customers_changed', ['customer_id']) }}"
+) }}
 
--- Grain: active customer. Complaints an order by month and over the baseline, and complaints counted in days.
+-- Grain: customer with an order. Complaints an order, by month of the window and over the baseline.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
-customers as (select * from {{ ref('int_customers') }} where state = 'active'),
+histories as ({{ of_changed(ref('int_order_histories'), 'int_customers_changed', ['customer_id']) }}),
 
 months as (
     select
         months.*,
         months.complaint_count::numeric / nullif(months.order_count, 0) as complaint_ratio
-    from {{ ref('int_customer_months') }} as months
+    from ({{ of_changed(ref('int_customer_months'), 'int_customers_changed', ['customer_id']) }}) as months
 ),
-
-tickets as (select * from {{ ref('stg_service__tickets') }} where kind = 'complaint'),
 
 parameters as (
-    {{ indicator_parameters('complaint_rate', ['months', 'baseline_months', 'min_baseline_months', 'count_days']) }}
+    {{ indicator_parameters('complaint_rate', ['months', 'baseline_months', 'min_baseline_months']) }}
 ),
 
-counted as (
+customers as (
     select
-        tickets.customer_id,
-        count(*) filter (where tickets.opened_on > run.as_of_date - parameters.count_days::integer) as counted,
-        count(*) filter (where tickets.opened_on > run.as_of_date - 90) as complaints_90d
-    from tickets
+        histories.customer_id,
+        {{ months_ago('histories.first_ordered_on') }} as first_order_months_ago
+    from histories
     cross join run
-    cross join parameters
-    group by tickets.customer_id
 ),
 
 -- A window month without orders has no rate, so the window has none: then fewer months than asked have one.
@@ -59,9 +58,6 @@ select
     rated.baseline_complaints / nullif(rated.baseline_orders, 0) as baseline_rate,
     case when rated.serious_months = parameters.months then round(rated.serious_rate, 6) end as serious_rate,
     round(rated.watch_rate, 6) as watch_rate,
-    case when rated.slope_months = 6 then rated.slope end as slope,
-    coalesce(counted.counted, 0) as counted,
-    coalesce(counted.complaints_90d, 0) as complaints_90d
+    case when rated.slope_months = 6 then rated.slope end as slope
 from rated
 cross join parameters
-left join counted on rated.customer_id = counted.customer_id

@@ -1,0 +1,17 @@
+{{ config(materialized='view') }}
+
+-- Grain: customer with a complaint of late. Complaints counted in days.
+with run as (select * from {{ ref('stg_ops__run') }}),
+
+tickets as (select * from {{ ref('stg_service__tickets') }} where kind = 'complaint'),
+
+parameters as ({{ indicator_parameters('complaint_rate', ['count_days']) }})
+
+select
+    tickets.customer_id,
+    count(*) filter (where tickets.opened_on > run.as_of_date - parameters.count_days::integer) as counted,
+    count(*) filter (where tickets.opened_on > run.as_of_date - 90) as complaints_90d
+from tickets
+cross join parameters
+inner join run on tickets.opened_on > run.as_of_date - greatest(parameters.count_days, 90)::integer
+group by tickets.customer_id

@@ -1,0 +1,691 @@
+"""Sources that change their minds: scripts of what goes wrong between days, told in batches as real sources tell it.
+
+A *script* is one kind of dirt. It is a generator: it changes what the sources hold, yields (a day ends: the sources
+deliver, a run judges), goes on the next day. So each kind can be played alone for customers of its own, and all of them
+at random over the same customers.
+
+What counts in the end is not decided here: `Sources` makes the batches, `oracle.world_of` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from histories import DEMAND, OTHER, Pen
+from oracle import Batch, Moment
+from oracle.world import COLUMNS, Mode, Row, row
+
+_STAMPS_BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
+
+CUSTOMERS, ORDERS = "sales.customers", "sales.orders"
+INVOICES, PAYMENTS = "finance.invoices", "finance.payments"
+TICKETS, SURVEYS = "service.tickets", "service.surveys"
+
+SOME_APPEND: Mapping[str, Mode] = {
+    **dict.fromkeys((ORDERS, INVOICES, PAYMENTS, TICKETS), "append"),
+    **dict.fromkeys((CUSTOMERS, SURVEYS), "snapshot"),
+}
+ALL_APPEND: Mapping[str, Mode] = dict.fromkeys(COLUMNS, "append")
+ALL_SNAPSHOT: Mapping[str, Mode] = dict.fromkeys(COLUMNS, "snapshot")
+ALL_STAMPED = frozenset(COLUMNS)
+
+
+@dataclass
+class Sources:
+    """What a company's systems hold, and the versions that they have not told yet.
+
+    `modes` says how each data set is delivered, `stamped` which of them carry updated_at. `today` is the moment of the
+    run that comes next.
+    """
+
+    modes: Mapping[str, Mode]
+    stamped: frozenset[str]
+    today: Moment
+    held: dict[str, dict[str, Row]] = field(default_factory=lambda: {data_set: {} for data_set in COLUMNS})
+    _news: dict[str, dict[str, Row]] = field(default_factory=lambda: {data_set: {} for data_set in COLUMNS})
+    _stamps: int = 0
+    _keys: int = 0
+
+    def next_key(self) -> str:
+        """A key that no record has."""
+        self._keys += 1
+        return f"#{self._keys}"
+
+    def put(self, data_set: str, record: Row) -> Row:
+        """Hold a record or a new version of it, stamped now, and tell it with the next delivery."""
+        version = {**record, "updated_at": self._now() if data_set in self.stamped else None}
+        self.held[data_set][record[COLUMNS[data_set][0]]] = version
+        self.tell(data_set, version)
+        return version
+
+    def remove(self, data_set: str, key: str, *, stamped: bool) -> Row:
+        """Drop a record; an append data set tells so, stamped now or (found missing) as its last version was."""
+        last = self.held[data_set].pop(key)
+        updated_at = self._now() if stamped and data_set in self.stamped else last.get("updated_at")
+        gone = {**last, "updated_at": updated_at, "_is_deleted": True}
+        self.tell(data_set, gone)
+        return gone
+
+    def tell(self, data_set: str, version: Row) -> None:
+        """Bring a version with the next delivery, whatever is held; a snapshot brings what is held and nothing else."""
+        if version:
+            self._news[data_set][version[COLUMNS[data_set][0]]] = version
+
+    def hold_back(self, data_set: str, key: str) -> Row:
+        """Take a version back that the next delivery would have brought; empty when there is none."""
+        return self._news[data_set].pop(key, {})
+
+    def deliver(self, data_set: str) -> Batch | None:
+        """What the source sends of a data set; None where there is nothing new to send."""
+        news, self._news[data_set] = self._news[data_set], {}
+        if self.modes[data_set] == "append":
+            return Batch(data_set, "append", list(news.values())) if news else None
+        return Batch(data_set, "snapshot", list(self.held[data_set].values()))
+
+    def _now(self) -> datetime:
+        self._stamps += 1
+        return _STAMPS_BEGIN + timedelta(minutes=self._stamps)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a script plays: the sources, a customer, and another one for what wanders from one to the other."""
+
+    sources: Sources
+    random: Random
+    customer_id: str
+    other_id: str
+
+    @property
+    def today(self) -> Moment:
+        """The moment of the run to come."""
+        return self.sources.today
+
+    def day(self, days_ago: int) -> date:
+        """The local date so many days before the as-of date of the run to come (negative: after it)."""
+        return self.today.as_of_date - timedelta(days=days_ago)
+
+    def instant(self, days_ago: int) -> datetime:
+        """An instant of that local day: often its first or last second, where the UTC date is another one."""
+        clock = self.random.choice((time(0, 0, 0), time(7, 59, 59), time(12), time(23, 59, 59)))
+        return datetime.combine(self.day(days_ago), clock, self.today.time_zone).astimezone(UTC)
+
+    def new(self, data_set: str, **values: Any) -> str:
+        """Hold a new record of the customer (or of the one that is named); returns its key."""
+        key_column = COLUMNS[data_set][0]
+        key = values.pop(key_column, None) or self.sources.next_key()
+        self.sources.put(data_set, row(data_set, **{"customer_id": self.customer_id, key_column: key, **values}))
+        return key
+
+    def change(self, data_set: str, key: str, **values: Any) -> Row:
+        """Hold a new version of a record; nothing if somebody else's script has removed it."""
+        held = self.sources.held[data_set].get(key)
+        return self.sources.put(data_set, {**held, **values}) if held else {}
+
+    def change_unseen(self, data_set: str, key: str, **values: Any) -> Row:
+        """Change a record whose source does not say when it did: under the stamp that it had."""
+        held = self.sources.held[data_set].get(key)
+        if not held:
+            return {}
+        self.sources.held[data_set][key] = version = {**held, **values}
+        self.sources.tell(data_set, version)
+        return version
+
+    def remove(self, data_set: str, key: str, *, stamped: bool = True) -> Row:
+        """Drop a record, if it is still there."""
+        return self.sources.remove(data_set, key, stamped=stamped) if key in self.sources.held[data_set] else {}
+
+    def order(self, days_ago: int, amount: str = "310", **values: Any) -> str:
+        """Place an order."""
+        values = {"ordered_at": self.instant(days_ago), "amount": Decimal(amount), "currency": "CNY", **values}
+        return self.new(ORDERS, **values)
+
+    def invoice(self, due_days_ago: int, amount: str = "170", **values: Any) -> str:
+        """Bill an amount at 30 days."""
+        due_on = self.day(due_days_ago)
+        values = {"issued_on": due_on - timedelta(days=30), "due_on": due_on, "amount": Decimal(amount), **values}
+        return self.new(INVOICES, **values)
+
+    def pay(self, invoice_id: str | None, days_ago: int, amount: str = "70", **values: Any) -> str:
+        """Pay on an invoice or in advance."""
+        values = {"invoice_id": invoice_id, "paid_on": self.day(days_ago), "amount": Decimal(amount), **values}
+        return self.new(PAYMENTS, kind="payment", **values)
+
+    def ticket(self, days_ago: int, kind: str = "complaint", **values: Any) -> str:
+        """Open a ticket."""
+        return self.new(TICKETS, **{"kind": kind, "priority": "normal", "opened_at": self.instant(days_ago), **values})
+
+    def survey(self, days_ago: int, score: int = 2, **values: Any) -> str:
+        """Answer a survey on a scale from 1 to 5."""
+        scale = {"score": Decimal(score), "scale_min": Decimal(1), "scale_max": Decimal(5)}
+        return self.new(SURVEYS, **{"kind": "csat", "answered_at": self.instant(days_ago), **scale, **values})
+
+    def customer(self, customer_id: str, **values: Any) -> str:
+        """Register a customer."""
+        return self.new(CUSTOMERS, customer_id=customer_id, **{"name": customer_id, "segment": self.segment, **values})
+
+    @property
+    def segment(self) -> str | None:
+        """The customer's segment."""
+        return dict(self.sources.held[CUSTOMERS].get(self.customer_id, {})).get("segment")
+
+    def keys_of(self, data_set: str, customer_id: str) -> list[str]:
+        """Keys of the records that a customer has at the source."""
+        return [key for key, each in self.sources.held[data_set].items() if each["customer_id"] == customer_id]
+
+
+Script = Callable[[Scene], Iterator[None]]
+
+
+def settle(scene: Scene) -> None:
+    """An ordinary past, so that whatever changes shows in some figure: orders, complaints, scores, debts."""
+    for customer_id in (scene.customer_id, scene.other_id):
+        theirs = Scene(scene.sources, scene.random, customer_id, customer_id)
+        theirs.customer(customer_id, segment=scene.customer_id, owner_name="Lin", owner_email="lin@example.com")
+        for month in range(10):
+            theirs.order(30 * month + 9, "100")
+            theirs.order(30 * month + 17, "40.50")
+        for days_ago in (9, 40, 75, 130):
+            theirs.ticket(days_ago, first_responded_at=theirs.instant(days_ago - 1))
+        for days_ago in (30, 60):
+            theirs.survey(days_ago, 4)
+        theirs.pay(theirs.invoice(40, "200"), 38, "200")
+        theirs.invoice(5, "80")
+
+
+# --- orders ---------------------------------------------------------------------------------------------------------
+
+
+def late_orders(scene: Scene) -> Iterator[None]:
+    """Old orders arrive days later: in a closed month, in a month without any, and before the first one."""
+    yield
+    scene.order(48)
+    scene.order(700)
+    yield
+    scene.order(333)
+    scene.order(1)
+    yield
+
+
+def corrected_amount(scene: Scene) -> Iterator[None]:
+    order, old = scene.order(20), scene.order(100)
+    yield
+    scene.change(ORDERS, order, amount=Decimal("11.11"))
+    scene.change(ORDERS, old, amount=Decimal(0))
+    yield
+    scene.change(ORDERS, old, amount=Decimal(999))
+    yield
+
+
+def order_moved_to_another_month(scene: Scene) -> Iterator[None]:
+    """Also out of sight and back: to a day after the cut-off."""
+    order, ahead = scene.order(20), scene.order(25)
+    yield
+    scene.change(ORDERS, order, ordered_at=scene.instant(400))
+    scene.change(ORDERS, ahead, ordered_at=scene.instant(-2))
+    yield
+    scene.change(ORDERS, order, ordered_at=scene.instant(60))
+    yield
+    yield
+
+
+def order_moved_to_another_customer(scene: Scene) -> Iterator[None]:
+    """The key is the order_id alone: the old customer's version must go. One comes back, one goes on."""
+    there_and_back, there = scene.order(20), scene.order(500)
+    yield
+    scene.change(ORDERS, there_and_back, customer_id=scene.other_id)
+    scene.change(ORDERS, there, customer_id=scene.other_id, ordered_at=scene.instant(70))
+    yield
+    scene.change(ORDERS, there_and_back, customer_id=scene.customer_id)
+    yield
+
+
+def order_moved_to_nobody(scene: Scene) -> Iterator[None]:
+    """An order is delivered anew for a customer that does not exist; the customer comes later."""
+    order = scene.order(20)
+    yield
+    scene.change(ORDERS, order, customer_id=f"{scene.customer_id}?")
+    yield
+    scene.customer(f"{scene.customer_id}?")
+    yield
+
+
+def overtaken_version(scene: Scene) -> Iterator[None]:
+    """A version is told only after a newer one; where the source stamps its versions, it must not win."""
+    order = scene.order(20)
+    yield
+    scene.change(ORDERS, order, amount=Decimal(1), customer_id=scene.other_id)
+    overtaken = scene.sources.hold_back(ORDERS, order)
+    scene.change(ORDERS, order, amount=Decimal(2))
+    yield
+    scene.sources.tell(ORDERS, overtaken)
+    yield
+
+
+def same_stamp(scene: Scene) -> Iterator[None]:
+    """A later batch wins among versions of the same updated_at, also with another customer or month."""
+    first, second, third = scene.order(20), scene.order(21), scene.invoice(20)
+    yield
+    scene.change_unseen(ORDERS, first, amount=Decimal(3))
+    scene.change_unseen(ORDERS, second, customer_id=scene.other_id, ordered_at=scene.instant(90))
+    scene.change_unseen(INVOICES, third, due_on=scene.day(50))
+    yield
+
+
+def version_without_stamp(scene: Scene) -> Iterator[None]:
+    """A version that does not say when it was changed is older than one that does."""
+    order = scene.order(20)
+    yield
+    if held := scene.sources.held[ORDERS].get(order):
+        unstamped = {"amount": Decimal(5), "customer_id": scene.other_id, "updated_at": None}
+        scene.sources.tell(ORDERS, {**held, **unstamped})
+    yield
+
+
+def delivered_twice(scene: Scene) -> Iterator[None]:
+    """The overlap window brings the same versions again."""
+    yield
+    for data_set, records in scene.sources.held.items():
+        for version in records.values():
+            if version["customer_id"] == scene.customer_id:
+                scene.sources.tell(data_set, version)
+    yield
+
+
+def cancelled_order(scene: Scene) -> Iterator[None]:
+    """Orders of this and of a closed month are cancelled; one of them after all not."""
+    new, old, ancient = scene.order(3), scene.order(50), scene.order(200)
+    yield
+    for order in (new, old, ancient):
+        scene.change(ORDERS, order, cancelled_at=scene.instant(0), cancelled_by="customer")
+    yield
+    scene.change(ORDERS, old, cancelled_at=None, cancelled_by=None)
+    yield
+
+
+def cancelled_ahead(scene: Scene) -> Iterator[None]:
+    """Cancellations that today's cut-off does not see yet and a later one does, with nothing delivered in between."""
+    order, last_of_cell = scene.order(20), scene.order(600)
+    scene.order(40, cancelled_at=scene.instant(-1))
+    yield
+    scene.change(ORDERS, order, cancelled_at=scene.instant(-1))
+    scene.change(ORDERS, last_of_cell, cancelled_at=scene.today.cutoff)
+    yield
+    yield
+
+
+def ordered_ahead(scene: Scene) -> Iterator[None]:
+    """Orders, tickets, scores, invoices and payments that arrive a day or two before their cut-off."""
+    for days_ahead in (1, 2):
+        invoice = scene.invoice(-30 - days_ahead)
+        scene.pay(invoice, -days_ahead, "20")
+        scene.order(-days_ahead)
+        scene.ticket(-days_ahead)
+        scene.survey(-days_ahead, 1)
+    yield
+    yield
+
+
+def emptied_cell(scene: Scene) -> Iterator[None]:
+    """The only order or complaint of a month goes: cancelled, moved, deleted, or no complaint after all."""
+    cancelled, moved = scene.order(620), scene.order(660)
+    deleted, complaint = scene.order(690), scene.ticket(580)
+    yield
+    scene.change(ORDERS, cancelled, cancelled_at=scene.instant(1))
+    scene.change(ORDERS, moved, ordered_at=scene.instant(15))
+    scene.remove(ORDERS, deleted)
+    scene.change(TICKETS, complaint, kind="inquiry")
+    yield
+
+
+def emptied_closed_month(scene: Scene) -> Iterator[None]:
+    """The two orders and the complaint of a month within the baseline go, one after the other."""
+    settled = [
+        key
+        for key in scene.keys_of(ORDERS, scene.customer_id)
+        if 60 <= scene.today.days_since(scene.today.local_date(scene.sources.held[ORDERS][key]["ordered_at"])) < 100
+    ]
+    yield
+    for order in settled[::2]:
+        scene.change(ORDERS, order, cancelled_at=scene.instant(0))
+    yield
+    for order in settled[1::2]:
+        scene.remove(ORDERS, order)
+    yield
+
+
+def becomes_prospect(scene: Scene) -> Iterator[None]:
+    """The only order of a customer is cancelled, of another one deleted; and then a first order again."""
+    customers = [scene.customer(f"{scene.customer_id}/only{number}") for number in range(3)]
+    cancelled, deleted, moved = (scene.order(12, customer_id=each) for each in customers)
+    scene.invoice(3, customer_id=customers[0])
+    yield
+    scene.change(ORDERS, cancelled, cancelled_at=scene.instant(0))
+    scene.remove(ORDERS, deleted, stamped=False)
+    scene.change(ORDERS, moved, customer_id=scene.customer_id)
+    yield
+    scene.order(0, customer_id=customers[1])
+    yield
+
+
+def first_order(scene: Scene) -> Iterator[None]:
+    """Prospects order for the first time, today and long ago; one was not there yet but for that."""
+    new, late = scene.customer(f"{scene.customer_id}/new"), scene.customer(f"{scene.customer_id}/late")
+    early = scene.customer(f"{scene.customer_id}/early", customer_since=scene.day(-30))
+    yield
+    scene.order(0, customer_id=new)
+    scene.order(150, customer_id=late)
+    scene.order(1, customer_id=early)
+    yield
+
+
+def deleted_and_back(scene: Scene) -> Iterator[None]:
+    """Records are deleted, found missing or said to be; then they come back, one under another customer, one never."""
+    orders = [scene.order(days_ago) for days_ago in (15, 45, 75, 105)]
+    records = [
+        *((ORDERS, key) for key in orders),
+        (INVOICES, scene.invoice(12)),
+        (PAYMENTS, scene.pay(None, 3)),
+        (TICKETS, scene.ticket(4)),
+        (SURVEYS, scene.survey(2)),
+    ]
+    yield
+    gone = [(data_set, scene.remove(data_set, key, stamped=bool(n % 2))) for n, (data_set, key) in enumerate(records)]
+    yield
+    for number, (data_set, version) in enumerate(gone):
+        if version and number != 2:
+            customer_id = scene.other_id if number == 1 else version["customer_id"]
+            scene.sources.put(data_set, {**version, "customer_id": customer_id, "_is_deleted": False})
+    yield
+
+
+def deletion_overtaken(scene: Scene) -> Iterator[None]:
+    """A deletion arrives after the version that brought the record back: it is older and must not win."""
+    order = scene.order(20)
+    yield
+    gone = scene.remove(ORDERS, order)
+    if gone:
+        scene.sources.hold_back(ORDERS, order)
+        scene.sources.put(ORDERS, {**gone, "amount": Decimal(8), "_is_deleted": False})
+    yield
+    scene.sources.tell(ORDERS, gone)
+    yield
+
+
+def never_seen_deleted(scene: Scene) -> Iterator[None]:
+    """A record is deleted before any version of it has been delivered; it may come later, older or newer."""
+    older, newer = scene.order(20), scene.order(22)
+    first = scene.sources.hold_back(ORDERS, older)
+    scene.sources.hold_back(ORDERS, newer)
+    scene.remove(ORDERS, older)
+    gone = scene.remove(ORDERS, newer)
+    yield
+    scene.sources.tell(ORDERS, first)
+    scene.sources.put(ORDERS, {**gone, "_is_deleted": False})
+    yield
+
+
+# --- money ----------------------------------------------------------------------------------------------------------
+
+
+def invoice_after_its_payment(scene: Scene) -> Iterator[None]:
+    """Payments name invoices that come a day later, one of them for another customer."""
+    scene.pay(f"{scene.customer_id}/I1", 4, "500")
+    scene.pay(f"{scene.customer_id}/I2", 4, "60")
+    yield
+    scene.invoice(10, "300", invoice_id=f"{scene.customer_id}/I1")
+    yield
+    scene.invoice(8, "90", invoice_id=f"{scene.customer_id}/I2", customer_id=scene.other_id)
+    yield
+
+
+def payment_moved(scene: Scene) -> Iterator[None]:
+    """A payment is booked on another invoice, on none, on another customer; its amount and day are corrected."""
+    first, second = scene.invoice(35), scene.invoice(12, "120")
+    payments = [scene.pay(first, 10, amount) for amount in ("170", "5", "6", "7")]
+    yield
+    scene.change(PAYMENTS, payments[0], invoice_id=second)
+    scene.change(PAYMENTS, payments[1], invoice_id=None)
+    scene.change(PAYMENTS, payments[2], customer_id=scene.other_id)
+    scene.change(PAYMENTS, payments[3], amount=Decimal(-7))
+    yield
+    scene.change(PAYMENTS, payments[0], paid_on=scene.day(-1))
+    scene.remove(PAYMENTS, payments[1])
+    yield
+
+
+def quarrelled_invoices(scene: Scene) -> Iterator[None]:
+    """Invoices are disputed, voided and written off later, or ahead of the cut-off, or not after all."""
+    columns = ("disputed_on", "voided_on", "written_off_on")
+    now = {column: scene.invoice(40, amount) for column, amount in zip(columns, ("50", "51", "52"), strict=True)}
+    ahead = {column: scene.invoice(33, amount) for column, amount in zip(columns, ("60", "61", "62"), strict=True)}
+    scene.pay(now["voided_on"], 5, "30")
+    yield
+    for column, invoice in now.items():
+        scene.change(INVOICES, invoice, **{column: scene.day(0)})
+    for column, invoice in ahead.items():
+        scene.change(INVOICES, invoice, **{column: scene.day(-1)})
+    yield
+    for column, invoice in now.items():
+        scene.change(INVOICES, invoice, **{column: None})
+    yield
+
+
+def corrected_invoice(scene: Scene) -> Iterator[None]:
+    """Other due date, amount, day of issue (out of sight), customer; deleted with its payment left."""
+    invoices = [scene.invoice(20, amount) for amount in ("31", "32", "33", "34", "35")]
+    scene.pay(invoices[4], 2, "35")
+    yield
+    scene.change(INVOICES, invoices[0], due_on=scene.day(95))
+    scene.change(INVOICES, invoices[1], amount=Decimal(1000))
+    scene.change(INVOICES, invoices[2], issued_on=scene.day(-1), due_on=scene.day(-1))
+    scene.change(INVOICES, invoices[3], customer_id=scene.other_id)
+    scene.remove(INVOICES, invoices[4])
+    yield
+    scene.change(INVOICES, invoices[1], due_on=scene.day(-10))
+    yield
+
+
+# --- customers ------------------------------------------------------------------------------------------------------
+
+
+def merged_customer(scene: Scene) -> Iterator[None]:
+    """All of a customer's records are delivered anew under the surviving one; later the customer itself goes."""
+    yield
+    scene.change(CUSTOMERS, scene.customer_id, merged_into_id=scene.other_id)
+    for data_set in (ORDERS, INVOICES, PAYMENTS, TICKETS, SURVEYS):
+        for key in scene.keys_of(data_set, scene.customer_id):
+            scene.change(data_set, key, customer_id=scene.other_id)
+    yield
+    scene.remove(CUSTOMERS, scene.customer_id)
+    yield
+
+
+def orphans(scene: Scene) -> Iterator[None]:
+    """Records of a customer that comes only later, and one of a customer that never comes."""
+    unknown = f"{scene.customer_id}/unknown"
+    for customer_id in (unknown, f"{scene.customer_id}/never"):
+        scene.order(30, customer_id=customer_id)
+        scene.pay(scene.invoice(12, customer_id=customer_id), 4, customer_id=customer_id)
+        scene.ticket(6, customer_id=customer_id)
+        scene.survey(7, customer_id=customer_id)
+    yield
+    yield
+    scene.customer(unknown)
+    yield
+
+
+def vanishing_customer(scene: Scene) -> Iterator[None]:
+    """A customer vanishes and returns; meanwhile an order of it comes and another one goes."""
+    order = scene.order(44)
+    yield
+    customer = scene.remove(CUSTOMERS, scene.customer_id, stamped=False)
+    yield
+    scene.order(2)
+    scene.remove(ORDERS, order)
+    yield
+    if customer:
+        scene.sources.put(CUSTOMERS, {**customer, "_is_deleted": False})
+    yield
+
+
+def altered_customer(scene: Scene) -> Iterator[None]:
+    """Another name, segment, owner; a customer_since that moves, also past the as-of date."""
+    since = [scene.customer(f"{scene.customer_id}/since{n}", customer_since=scene.day(n)) for n in (10, -1, -2)]
+    yield
+    scene.change(CUSTOMERS, scene.customer_id, name="Renamed", owner_name=None, owner_email="wu@example.com")
+    scene.change(CUSTOMERS, scene.other_id, segment=None)
+    scene.change(CUSTOMERS, since[0], customer_since=scene.day(-9))
+    scene.change(CUSTOMERS, since[1], customer_since=scene.day(3))
+    yield
+    scene.change(CUSTOMERS, scene.other_id, segment=scene.segment)
+    scene.change(CUSTOMERS, since[0], customer_since=None)
+    yield
+
+
+# --- service --------------------------------------------------------------------------------------------------------
+
+
+def corrected_tickets(scene: Scene) -> Iterator[None]:
+    """Another kind, month, priority, customer; answered later, or ahead of the cut-off; withdrawn."""
+    tickets = [scene.ticket(days_ago) for days_ago in (14, 15, 16, 17, 18, 19, 20)]
+    yield
+    scene.change(TICKETS, tickets[0], kind="feedback")
+    scene.change(TICKETS, tickets[1], opened_at=scene.instant(66))
+    scene.change(TICKETS, tickets[2], priority="urgent")
+    scene.change(TICKETS, tickets[3], customer_id=scene.other_id)
+    scene.change(TICKETS, tickets[4], first_responded_at=scene.instant(0))
+    scene.change(TICKETS, tickets[5], first_responded_at=scene.instant(-1))
+    scene.remove(TICKETS, tickets[6])
+    yield
+    scene.change(TICKETS, tickets[0], kind="complaint")
+    scene.change(TICKETS, tickets[4], first_responded_at=None)
+    yield
+
+
+def corrected_surveys(scene: Scene) -> Iterator[None]:
+    """Another score, scale, day (also ahead), kind, customer; withdrawn."""
+    surveys = [scene.survey(days_ago) for days_ago in (5, 6, 7, 8, 9, 10)]
+    yield
+    scene.change(SURVEYS, surveys[0], score=Decimal(5))
+    scene.change(SURVEYS, surveys[1], kind="nps", scale_min=Decimal(0), scale_max=Decimal(10))
+    yield
+    scene.change(SURVEYS, surveys[0], answered_at=scene.instant(200))
+    scene.change(SURVEYS, surveys[2], answered_at=scene.instant(-1))
+    scene.change(SURVEYS, surveys[3], customer_id=scene.other_id)
+    yield
+    scene.remove(SURVEYS, surveys[4])
+    yield
+
+
+DIRT: tuple[Script, ...] = (
+    late_orders,
+    corrected_amount,
+    order_moved_to_another_month,
+    order_moved_to_another_customer,
+    order_moved_to_nobody,
+    overtaken_version,
+    same_stamp,
+    version_without_stamp,
+    delivered_twice,
+    cancelled_order,
+    cancelled_ahead,
+    ordered_ahead,
+    emptied_cell,
+    emptied_closed_month,
+    becomes_prospect,
+    first_order,
+    deleted_and_back,
+    deletion_overtaken,
+    never_seen_deleted,
+    invoice_after_its_payment,
+    payment_moved,
+    quarrelled_invoices,
+    corrected_invoice,
+    merged_customer,
+    orphans,
+    vanishing_customer,
+    altered_customer,
+    corrected_tickets,
+    corrected_surveys,
+)
+
+
+# --- a company for random days ----------------------------------------------------------------------------------------
+
+
+def life(scene: Scene, rows: Mapping[str, list[dict[str, Any]]]) -> Iterator[None]:
+    """A customer's rows arrive as they happen: mostly with the next run, some before their cut-off, some late."""
+    waiting = [
+        (_happened_on(record) + timedelta(days=scene.random.choice((-1, 0, 0, 0, 0, 3, 20))), data_set, record)
+        for data_set, records in rows.items()
+        for record in records
+    ]
+    while waiting:
+        due = [each for each in waiting if each[0] <= scene.today.as_of_date]
+        waiting = [each for each in waiting if each[0] > scene.today.as_of_date]
+        for _, data_set, record in due:
+            scene.sources.put(data_set, record)
+        yield
+
+
+def _happened_on(record: Row) -> date:
+    columns = ("ordered_at", "opened_at", "answered_at", "issued_on", "paid_on")
+    happened = next(record[column] for column in columns if record.get(column))
+    return happened.date() if isinstance(happened, datetime) else happened
+
+
+@dataclass
+class Troupe:
+    """Plays scripts at random over the same customers: some begin every day, each goes on when it likes."""
+
+    sources: Sources
+    random: Random
+    customers: list[str]
+    story: list[str] = field(default_factory=list)
+    _repertoire: list[Script] = field(default_factory=list)
+    _playing: list[tuple[str, Iterator[None]]] = field(default_factory=list)
+
+    @classmethod
+    def settled(cls, sources: Sources, random: Random, moments: list[Moment], count: int = 24) -> Troupe:
+        """Customers with a past and a future: settled ones, and ones whose edges lie on some day to come."""
+        troupe = cls(sources, random, [f"C{number:02}" for number in range(count)])
+        for first, second in zip(troupe.customers[0::4], troupe.customers[1::4], strict=True):
+            settle(Scene(sources, random, first, second))
+        for customer_id in (each for pair in zip(troupe.customers[2::4], troupe.customers[3::4]) for each in pair):
+            scene = Scene(sources, random, customer_id, customer_id)
+            since = random.choice((None, None, scene.day(700), scene.day(-5)))
+            segment = random.choice(("retail", "trade", None))
+            scene.customer(customer_id, segment=segment, customer_since=since)
+            pen = Pen(customer_id, random.choice(moments), random, {data_set: [] for data_set in COLUMNS})
+            for chapter in (*random.sample(DEMAND, 2), *random.sample(OTHER, 2)):
+                chapter(pen)
+            troupe._playing.append((f"life of {customer_id}", life(scene, pen.rows)))
+        return troupe
+
+    def act(self, beginnings: int) -> None:
+        """Let a day pass at the sources."""
+        going_on = [each for each in self._playing if each[0].startswith("life") or self.random.random() < 3 / 4]
+        waiting = [each for each in self._playing if each not in going_on]
+        self._playing = waiting + [each for each in [*going_on, *self._begin(beginnings)] if self._step(*each)]
+
+    def _begin(self, count: int) -> Iterator[tuple[str, Iterator[None]]]:
+        for _ in range(count):
+            if not self._repertoire:
+                self._repertoire = self.random.sample(DIRT, len(DIRT))
+            script = self._repertoire.pop()
+            customer_id, other_id = self.random.sample(self.customers, 2)
+            yield (
+                f"{script.__name__} of {customer_id} with {other_id}",
+                script(Scene(self.sources, self.random, customer_id, other_id)),
+            )
+
+    def _step(self, name: str, script: Iterator[None]) -> bool:
+        if not name.startswith("life"):
+            self.story.append(f"{self.sources.today.as_of_date} {name}")
+        return next(script, self) is not self
