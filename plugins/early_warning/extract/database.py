@@ -197,14 +197,14 @@ class DatabaseRows(LiveRows):
         )
 
     def keys(self) -> Generator[bytes, None, None] | None:
-        """Stream the storage keys if this run is to look for deleted records: never before anything was read."""
+        """Stream the keys if this run is to look for deleted records: never before anything was read."""
         last, period = self._before.reconciled_on, {"daily": 0, "weekly": 7}.get(self._delivery.reconcile)
         if not self.is_window or period is None:
             return None
         if last and abs((self._reading.as_of_date - last).days) < period:
             return None
         columns = {column.name: column for column in self._rules.columns}
-        keys = ", ".join(self._rules.typed(columns[key]) for key in self._rules.data_set.storage_key)
+        keys = ", ".join(self._rules.typed(columns[key]) for key in self._rules.data_set.key)
         return self._session.copy(f"select {keys} from (\n{self._rules.mapping.select}\n) as mapped")
 
     def stale(self, newest: datetime | None) -> Problem | None:

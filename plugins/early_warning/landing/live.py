@@ -158,7 +158,10 @@ def _is_known_state(connection: Connection, batch_id: int, data_set: DataSet) ->
 
 
 def _drop_known(connection: Connection, batch_id: int, data_set: DataSet) -> int:
-    """Drop a batch's rows that say what the current version says; returns how many."""
+    """Drop a batch's rows that say what their record's current version says; returns how many.
+
+    Without updated_at a row may say again what an older version said, so it stays.
+    """
     columns = [column.name for column in data_set.columns]
     return connection.execute(
         sql.SQL(
@@ -168,7 +171,8 @@ def _drop_known(connection: Connection, batch_id: int, data_set: DataSet) -> int
             " where landed._batch_id = %(batch_id)s"
             " order by {known_key}, known.updated_at desc nulls last, known._batch_id desc)"
             " delete from landing.{table} as landed using known"
-            " where landed._batch_id = %(batch_id)s and not known._is_deleted and ({landed_key}) = ({known_key})"
+            " where landed._batch_id = %(batch_id)s and landed.updated_at is not null and not known._is_deleted"
+            " and ({landed_key}) = ({known_key})"
             " and ({landed}) is not distinct from ({known})"
         ).format(
             table=sql.Identifier(data_set.table),
@@ -190,13 +194,13 @@ def _land_deleted(
     Returns:
         How many keys the source holds, and how many records were marked.
     """
-    names = {"table": sql.Identifier(data_set.table), "key": _listed(data_set.storage_key)}
+    names = {"table": sql.Identifier(data_set.table), "key": _listed(data_set.key)}
     connection.execute(
         sql.SQL(
             "create temporary table present on commit drop as select {key} from landing.{table} with no data"
         ).format(**names)
     )
-    present = _copy(connection, sql.Identifier("present"), data_set.storage_key, keys, "binary")
+    present = _copy(connection, sql.Identifier("present"), data_set.key, keys, "binary")
     connection.execute("analyze present")
     deleted = connection.execute(
         sql.SQL(
@@ -210,8 +214,8 @@ def _land_deleted(
         ).format(
             **names,
             columns=_listed([column.name for column in data_set.columns]),
-            known_key=_listed(data_set.storage_key, "known"),
-            present_key=_listed(data_set.storage_key, "present"),
+            known_key=_listed(data_set.key, "known"),
+            present_key=_listed(data_set.key, "present"),
         ),
         {"batch_id": batch_id},
     ).rowcount
