@@ -109,22 +109,21 @@ def _look_through(
     The primary key has seen to that, except for a record that came under two customers: told by hashes, since two keys
     with the same one only cost a second reading.
     """
+    batch = sql.SQL("from landing.{} where _batch_id = {}").format(sql.Identifier(data_set.table), batch_id)
     newest: sql.Composable = sql.SQL("null::timestamptz")
     is_unique: sql.Composable = sql.SQL("true")
     if rows.cursor is not None:
         kind = next(column.sql_type for column in data_set.columns if column.name == rows.cursor)
         midnight = sql.SQL("::timestamp at time zone {}").format(rows.time_zone.key)
-        newest = sql.SQL("max({}){}").format(sql.Identifier(rows.cursor), midnight if kind == "date" else sql.SQL(""))
-    if set(data_set.key) != set(data_set.storage_key):
-        is_unique = sql.SQL("count(*) = count(distinct hashtextextended(concat_ws(chr(31), {}), 0))").format(
-            _listed(data_set.key)
+        newest = sql.SQL("(select max({}){} {})").format(
+            sql.Identifier(rows.cursor), midnight if kind == "date" else sql.SQL(""), batch
         )
+    if set(data_set.key) != set(data_set.storage_key):
+        is_unique = sql.SQL(
+            "not exists (select {} group by hashtextextended(concat_ws(chr(31), {}), 0) having count(*) > 1)"
+        ).format(batch, _listed(data_set.key))
     with _whole_batches(connection):
-        found = connection.execute(
-            sql.SQL("select {newest}, {is_unique} from landing.{table} where _batch_id = {batch_id}").format(
-                newest=newest, is_unique=is_unique, table=sql.Identifier(data_set.table), batch_id=batch_id
-            )
-        ).fetchone()
+        found = connection.execute(sql.SQL("select {}, {}").format(newest, is_unique)).fetchone()
     assert found is not None
     return found[0], found[1]
 
