@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Generator, Iterator
 from dataclasses import replace
@@ -40,6 +43,7 @@ from early_warning.problems import ConfigurationError
 from early_warning.quality import check_source
 from early_warning.settings import PROJECT, load_company
 from early_warning.warehouse import Warehouse
+from homes import Home, environment
 
 
 @pytest.fixture
@@ -505,6 +509,59 @@ def test_memory_does_not_grow_with_the_rows(warehouse: Warehouse, shop: Shop) ->
         peaks.append(told.get(timeout=120))
         process.join()
     assert peaks[1] - peaks[0] < 10_000, peaks
+
+
+# The connection
+
+_CONNECTIONS = """
+import sys
+from early_warning import orchestrate
+from early_warning.problems import ConfigurationError
+for connection_id in sys.argv[1:]:
+    try:
+        print("FOUND", orchestrate._dsn(connection_id))
+    except ConfigurationError as error:
+        print("FOUND", error)
+"""
+
+
+@pytest.mark.slow
+def test_connection_of_airflow_becomes_a_connection_string(tmp_path: Path) -> None:
+    variables = {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW_CONN_CRM": "postgresql://me:p%40ss%20word@db.example:5433/crm?sslmode=require",
+        "AIRFLOW_CONN_MISSPELT": "postgresql://me:hunter2@db.example/crm?sslmod=require",
+    }
+    command = [sys.executable, "-c", _CONNECTIONS, "crm", "misspelt", "nowhere"]
+    answer = subprocess.run(command, env=environment(**variables), capture_output=True, text=True, check=True)
+    crm, misspelt, nowhere = (line[6:] for line in answer.stdout.splitlines() if line.startswith("FOUND "))
+    assert psycopg.conninfo.conninfo_to_dict(crm) == {
+        "host": "db.example",
+        "port": "5433",
+        "user": "me",
+        "password": "p@ss word",
+        "dbname": "crm",
+        "sslmode": "require",
+    }
+    assert 'connection misspelt is not for libpq: invalid connection option "sslmod" →' in misspelt
+    assert "no connection nowhere" in nowhere
+    assert "AIRFLOW_CONN_NOWHERE=postgresql://" in nowhere
+    assert "hunter2" not in answer.stdout + answer.stderr
+
+
+def test_passwords_of_a_home_stand_in_its_credentials_alone(first_day: Home) -> None:
+    passwords = json.loads((first_day.folder / "credentials.json").read_text())
+    assert {"demo_crm", "demo_crm_reader"} < set(passwords)
+    data = first_day.folder / "postgres"
+    files = [path for path in first_day.folder.rglob("*") if path.is_file() and not path.is_relative_to(data)]
+    assert len(files) > 50
+    found = {
+        path.name: role
+        for path in files
+        for role in ("demo_crm", "demo_crm_reader")
+        if passwords[role].encode() in path.read_bytes()
+    }
+    assert set(found) == {"credentials.json"}
 
 
 # source.yml

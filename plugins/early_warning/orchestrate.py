@@ -92,7 +92,7 @@ def _dsn(connection_id: str) -> str:
         ) from None
     except ProgrammingError as error:  # names the parameter, no value
         raise ConfigurationError.about(
-            f"the extra of connection {connection_id} is not for libpq: {error}",
+            f"the extra of connection {connection_id} is not for libpq: {str(error).strip()}",
             "keep only what libpq knows in it, such as sslmode",
         ) from None
 
