@@ -105,7 +105,7 @@ def read_all(
     ) as reader:
         for extract in reader.extracts():
             names = [column.name for column in DATA_SETS[extract.data_set].columns]
-            text = b"".join(extract.usable.copy_csv(7)).decode()
+            text = b"".join(extract.usable.copy(7)).decode() if extract.usable else ""
             rows = csv.DictReader(io.StringIO(text), fieldnames=[*names, "_batch_id", "_source_file", "_source_row"])
             found[extract.data_set] = Read(extract, list(rows))
     return found

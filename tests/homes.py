@@ -34,7 +34,13 @@ from early_warning.warehouse import Warehouse
 Rows = list[dict[str, Any]]
 
 # What a person's environment says about the platform must not reach the tests, nor one test's settings another.
-_OURS = ("EARLY_WARNING_HOME", "EARLY_WARNING_COMPANY", "EARLY_WARNING_PROGRESS", "EARLY_WARNING_SMTP_URL")
+_OURS = (
+    "EARLY_WARNING_HOME",
+    "EARLY_WARNING_COMPANY",
+    "EARLY_WARNING_PROGRESS",
+    "EARLY_WARNING_SMTP_URL",
+    "EARLY_WARNING_DEMO_DSN",
+)
 _THEIRS = ("EARLY_WARNING_DSN", "EARLY_WARNING_READER_DSN", "AIRFLOW")
 
 

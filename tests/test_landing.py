@@ -168,7 +168,7 @@ def test_a_crash_leaves_whole_batches_or_nothing(
 ) -> None:
     deliver(tmp_path, 30, order(1), order(2))
     run_id, source = open_run(warehouse), sales(tmp_path)
-    whole = MappedRows.copy_csv
+    whole = MappedRows.copy
 
     def broken(rows: MappedRows, batch_id: int) -> Iterator[bytes]:
         for piece in whole(rows, batch_id):
@@ -177,7 +177,7 @@ def test_a_crash_leaves_whole_batches_or_nothing(
                 raise ConnectionError("the machine is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(MappedRows, "copy_csv", broken)
+        patched.setattr(MappedRows, "copy", broken)
         with pytest.raises(ConnectionError):
             land(warehouse, run_id, source)
     assert [row["state"] for row in warehouse.rows("select state from ops.batch")] == ["landed"]

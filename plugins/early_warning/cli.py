@@ -20,6 +20,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from early_warning import runs, tasks
 from early_warning.embedded import postgres
@@ -31,6 +32,7 @@ from early_warning.summary import summary
 from early_warning.warehouse import Warehouse, migrate
 
 DONE, USAGE, STOPPED, FAILED = 0, 2, 3, 4
+DEMO_CRM = "demo_crm"
 _EXIT_OF_STATE = {"published": DONE, "stopped": STOPPED}
 
 
@@ -229,7 +231,8 @@ def _enter_environment(warehouse: Warehouse, company: Company) -> None:
         "EARLY_WARNING_READER_DSN": warehouse.reader_dsn,
         "EARLY_WARNING_PROGRESS": "1",
     }
-    for name, value in airflow_environment().items():
+    settings = airflow_environment() | (demo_environment() if company.simulation else {})
+    for name, value in settings.items():
         os.environ.setdefault(name, value)
 
 
@@ -247,6 +250,18 @@ def airflow_environment() -> dict[str, str]:
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+
+
+def demo_environment() -> dict[str, str]:
+    """Where the simulated company's CRM is, for who writes it and as the Airflow connection that source.yml names."""
+    crm = postgres.source_database(home(), DEMO_CRM)
+    address = conninfo_to_dict(crm.reader_dsn)
+    return {
+        "EARLY_WARNING_DEMO_DSN": crm.dsn,
+        f"AIRFLOW_CONN_{DEMO_CRM.upper()}": "postgresql://{user}:{password}@{host}:{port}/{dbname}?sslmode={sslmode}".format(
+            **address
+        ),
     }
 
 

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from airflow.sdk import DAG, Context, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import DAG, Connection, Context, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowRuntimeError
+from psycopg import ProgrammingError
+from psycopg.conninfo import make_conninfo
 
 from early_warning import tasks
 from early_warning.problems import ConfigurationError, GateStopped
@@ -52,13 +54,47 @@ def open_run() -> int:
     return tasks.open_run(Moment.day_before(day, zone).isoformat())
 
 
-extract = task(_final(tasks.extract))
+@task
+@_final
+def extract(run: int, source: str) -> int:
+    """Read what is new at a source and land it; returns the run id."""
+    return tasks.extract(run, source, _dsn)
+
+
 gate_source = task(_final(tasks.gate_source))
 gate_landing = task(_final(tasks.gate_landing))
 transform = task(_final(tasks.transform))
 gate_marts = task(_final(tasks.gate_marts))
 publish = task(_final(tasks.publish))
 send_digests = task(_final(tasks.send_digests))
+
+
+def _dsn(connection_id: str) -> str:
+    """Libpq connection string of an Airflow connection; what its extra holds are libpq's own parameters.
+
+    Raises:
+        ConfigurationError: there is none, or libpq can't read it.
+    """
+    try:
+        found = Connection.get(connection_id)
+        given = {
+            "host": found.host,
+            "port": found.port,
+            "user": found.login,
+            "password": found.password,
+            "dbname": found.schema,
+        }
+        return make_conninfo(**{name: value for name, value in (found.extra_dejson | given).items() if value})
+    except (AirflowNotFoundException, AirflowRuntimeError):
+        raise ConfigurationError.about(
+            f"Airflow has no connection {connection_id}",
+            f"add it in Airflow, or set AIRFLOW_CONN_{connection_id.upper()}=postgresql://user:password@host:port/name",
+        ) from None
+    except ProgrammingError as error:  # names the parameter, no value
+        raise ConfigurationError.about(
+            f"the extra of connection {connection_id} is not for libpq: {error}",
+            "keep only what libpq knows in it, such as sslmode",
+        ) from None
 
 
 def tell_operators(context: Context) -> None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import csv
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
 
 from early_warning.contract import DATA_SETS
 from early_warning.problems import ConfigurationError, Problem
@@ -67,6 +68,27 @@ class Delivery(_Strict):
     max_quarantine_share: float = Field(default=0.02, ge=0, le=1)
 
 
+class DatabaseDelivery(Delivery):
+    """How one data set is read from a database.
+
+    An append data set is read whole once, later only where `cursor`, a column of the contract, is not older than the
+    newest value read less `overlap_hours`. `reconcile`: how often its keys are compared to find deleted records.
+    """
+
+    cursor: str | None = None
+    overlap_hours: int = Field(default=1, ge=0)
+    reconcile: Literal["daily", "weekly", "never"] = "daily"
+
+    @model_validator(mode="after")
+    def _check_cursor(self) -> Self:
+        if self.mode == "append" and self.cursor is None:
+            raise ValueError("append needs cursor:, the column that tells when a record changed, such as updated_at")
+        only_append = {"cursor", "overlap_hours", "reconcile", "freshness_days"} & self.model_fields_set
+        if self.mode == "snapshot" and only_append:
+            raise ValueError(f"{', '.join(sorted(only_append))} have no effect: a snapshot is read whole every time")
+        return self
+
+
 class FileSource(_Strict):
     """A source.yml of kind files."""
 
@@ -75,6 +97,20 @@ class FileSource(_Strict):
     time_zone: TimeZone | None = None
     tables: dict[str, Table] = Field(min_length=1)
     data_sets: dict[str, Delivery] = Field(min_length=1)
+
+
+class DatabaseSource(_Strict):
+    """A source.yml of kind postgres. `connection` is the id of an Airflow connection."""
+
+    kind: Literal["postgres"]
+    connection: str = Field(pattern=r"^\w+$")
+    time_zone: TimeZone | None = None
+    timeout_seconds: int = Field(default=1800, ge=1)
+    data_sets: dict[str, DatabaseDelivery] = Field(min_length=1)
+
+
+class _SourceFile(RootModel[Annotated[FileSource | DatabaseSource, Field(discriminator="kind")]]):
+    """A source.yml; its kind says which."""
 
 
 class SimulationPlan(_Strict):
@@ -97,11 +133,14 @@ class _CompanyFile(_Strict):
 
 @dataclass(frozen=True)
 class Source:
-    """A source folder: its name, its checked source.yml, its base path and the mapping SELECT of each data set."""
+    """A source folder: its name, its checked source.yml and the mapping SELECT of each data set.
+
+    `path` is where a file source's files lie; a database has none.
+    """
 
     name: str
-    config: FileSource
-    path: Path
+    config: FileSource | DatabaseSource
+    path: Path | None
     time_zone: ZoneInfo
     mappings: dict[str, str]
 
@@ -205,7 +244,8 @@ def _parse(model: type[Model], path: Path, folder: Path, problems: list[Problem]
         problems.append(Problem(f"not readable as YAML: {error}", "mend the file", file=file))
     except ValidationError as error:
         for detail in error.errors():
-            key = ".".join(str(part) for part in detail["loc"]) or "the whole file"
+            path_to_key = detail["loc"][1:] if issubclass(model, RootModel) else detail["loc"]  # its kind comes first
+            key = ".".join(str(part) for part in path_to_key) or "the whole file"
             problems.append(Problem(f"{key}: {detail['msg']}", "see docs/architecture.md", file=file))
     return None
 
@@ -219,11 +259,13 @@ def _load_sources(folder: Path, zone: str, problems: list[Problem]) -> tuple[Sou
             problems.append(
                 Problem(f"{name!r} is no usable source name", "use a-z, 0-9 and _ for the folder", file=file)
             )
-        config = _parse(FileSource, path, folder, problems)
-        if config is None:
+        parsed = _parse(_SourceFile, path, folder, problems)
+        if parsed is None:
             continue
+        config = parsed.root
         mappings = {sql.stem: sql.read_text(encoding="utf-8") for sql in sorted(path.parent.glob("*.sql"))}
         problems += _mapping_problems(name, file, config, mappings)
+        problems += _cursor_problems(name, file, config)
         for data_set in config.data_sets:
             if data_set in delivered_by:
                 problems.append(
@@ -234,8 +276,10 @@ def _load_sources(folder: Path, zone: str, problems: list[Problem]) -> tuple[Sou
                     )
                 )
             delivered_by[data_set] = name
-        base, path_problem = _resolve(config.path, folder, file)
-        problems += [path_problem] if path_problem else []
+        base = None
+        if isinstance(config, FileSource):
+            base, path_problem = _resolve(config.path, folder, file)
+            problems += [path_problem] if path_problem else []
         sources.append(Source(name, config, base, ZoneInfo(config.time_zone or zone), mappings))
     if not any("sales.customers" in source.config.data_sets for source in sources):
         problems.append(
@@ -248,7 +292,9 @@ def _load_sources(folder: Path, zone: str, problems: list[Problem]) -> tuple[Sou
     return tuple(sources)
 
 
-def _mapping_problems(source: str, file: str, config: FileSource, mappings: dict[str, str]) -> list[Problem]:
+def _mapping_problems(
+    source: str, file: str, config: FileSource | DatabaseSource, mappings: dict[str, str]
+) -> list[Problem]:
     known = ", ".join(sorted(DATA_SETS))
     problems = [
         Problem(f"unknown data set {name}", f"use one of {known}", source=source, file=file)
@@ -266,6 +312,20 @@ def _mapping_problems(source: str, file: str, config: FileSource, mappings: dict
         if name not in config.data_sets
     ]
     return problems
+
+
+def _cursor_problems(source: str, file: str, config: FileSource | DatabaseSource) -> Iterator[Problem]:
+    """Tell cursors that are no moment of the contract."""
+    for name, delivery in config.data_sets.items():
+        if name in DATA_SETS and isinstance(delivery, DatabaseDelivery) and delivery.cursor is not None:
+            moments = [item.name for item in DATA_SETS[name].columns if item.sql_type in ("date", "timestamptz")]
+            if delivery.cursor not in moments:
+                yield Problem(
+                    f"the cursor of {name} is {delivery.cursor!r}, which is no date or timestamp of the contract",
+                    f"use one of {', '.join(moments)}",
+                    source=source,
+                    file=file,
+                )
 
 
 def _resolve(path: str, folder: Path, file: str) -> tuple[Path, Problem | None]:

@@ -7,7 +7,7 @@ can be tried again, alone, in another process.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from early_warning import policy, runs
 from early_warning.problems import ConfigurationError, GateStopped, Problem
-from early_warning.settings import Company, Source, company_folder, home, load_company
+from early_warning.settings import Company, DatabaseSource, Source, company_folder, home, load_company
 from early_warning.smtp import SmtpSettings
 from early_warning.warehouse import Warehouse
 
@@ -107,20 +107,35 @@ def enrol(ledger: Warehouse, current: Company) -> None:
 
 
 def simulate(current: Company, through: date) -> None:
-    """Let the demo company export what it knows by the end of a day."""
+    """Let the demo company write down what it knows by the end of a day: files, and in $EARLY_WARNING_DEMO_DSN its CRM.
+
+    Raises:
+        ConfigurationError: when the database is not told.
+    """
     from early_warning import demo
 
     assert current.simulation is not None
-    demo.prepare(home() / "demo", current.simulation, through)
+    crm = os.environ.get("EARLY_WARNING_DEMO_DSN")
+    if crm is None:
+        raise ConfigurationError.about(
+            "EARLY_WARNING_DEMO_DSN is not set",
+            "set it to a database for the demo company's CRM, or use `early-warning run`",
+        )
+    demo.prepare(home() / "demo", current.simulation, through, crm)
 
 
-def extract(run: int, source: str) -> int:
-    """Read what is new at a source and land it; returns the run id."""
+def extract(run: int, source: str, dsn_of: Callable[[str], str]) -> int:
+    """Read what is new at a source and land it; returns the run id.
+
+    `dsn_of` turns the id of a database source's connection into a libpq connection string.
+    """
     from early_warning import landing
 
     current = company()
     with runs.step(warehouse(), run, f"extract_{source}") as step:
-        batches = landing.land(warehouse(), run, _source(current, source), currency=current.currency)
+        found = _source(current, source)
+        dsn = dsn_of(found.config.connection) if isinstance(found.config, DatabaseSource) else None
+        batches = landing.land(warehouse(), run, found, currency=current.currency, dsn=dsn)
         step.rows = sum(batch.rows for batch in batches)
         quarantined = sum(batch.quarantined for batch in batches)
         step.message = f"{quarantined:,} quarantined" if quarantined else None

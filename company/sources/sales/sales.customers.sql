@@ -10,7 +10,5 @@ select
     客户经理邮箱 as owner_email,
     联系人 as contact_name,
     联系电话 as contact_phone,
-    联系邮箱 as contact_email,
-    _file,
-    _row,
-from customers
+    联系邮箱 as contact_email
+from 客户

@@ -7,7 +7,5 @@ select
     实际交付 as fulfilled_at,
     取消时间 as cancelled_at,
     case 取消方 when '客户' then 'customer' when '我方' then 'us' else 取消方 end as cancelled_by,
-    更新时间 as updated_at,
-    _file,
-    _row,
-from orders
+    更新时间 as updated_at
+from 订单

@@ -1,4 +1,4 @@
-"""The demo company: a seeded simulation that leaves the exports a real company's departments would leave.
+"""The demo company: a seeded simulation that leaves what a real company's departments would leave: exports, a CRM.
 
 Everything follows from the plan alone, never from the clock, the machine or the days asked for before.
 """
@@ -20,18 +20,19 @@ def first_as_of(plan: SimulationPlan) -> date:
     return timeline.first_as_of(plan)
 
 
-def prepare(folder: Path, plan: SimulationPlan, through: date) -> None:
+def prepare(folder: Path, plan: SimulationPlan, through: date, crm: str) -> None:
     """Make or extend `folder` so that it holds what the departments have exported up to the end of the day `through`.
 
-    Writes sales/, service/ and finance/, and beside them truth.csv: each customer's fate, which no pipeline reads.
+    Writes service/ and finance/, and beside them truth.csv: each customer's fate, which no pipeline reads. Sales keeps
+    its customers and orders in the database `crm` (a libpq connection string), as they stand at the end of that day.
     Up to the month before the first as-of date a month is archived as one file, from then on every day has its own.
-    Every file appears whole or not at all; a call that was cut off is finished by the next. A day that the folder
-    has reached already changes nothing.
+    Every file appears whole or not at all, and so does a day in the database; a call that was cut off is finished by
+    the next. A day that was reached already changes nothing.
 
     Raises:
         ValueError: `through` lies outside the simulated time (430 days beyond the first as-of date), or the folder
-            belongs to another plan.
+            or the database belongs to another plan.
     """
     from early_warning.demo import exports
 
-    exports.prepare(folder, plan, through)
+    exports.prepare(folder, plan, through, crm)

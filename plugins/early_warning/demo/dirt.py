@@ -8,16 +8,20 @@ from early_warning.demo.timeline import export_periods
 from early_warning.settings import SimulationPlan
 
 _DUPLICATE = "T9000001,C000020,inquiry,P3,{day}T02:14:09Z,{day}T03:20:41Z,{day}T06:02:30Z,{day}T06:02:30Z"
-_LINES = (  # table, which export from the beginning on, line: a year 0202, an amount in words, an orphan, a duplicate
+_LINES = (  # table, which export from the beginning on, line: a year 0202, an amount below zero, an orphan, a duplicate
     ("orders", 3, "SO90000001,C000011,0202-{day:%m-%d} 10:12:00,18600,{day} 18:00:00,,,,{day} 10:12:00"),
-    ("orders", 8, "SO90000002,C000015,{day} 11:40:00,面议,{day} 18:00:00,,,,{day} 11:40:00"),
+    ("orders", 8, "SO90000002,C000015,{day} 11:40:00,-4300,{day} 18:00:00,,,,{day} 11:40:00"),
     ("orders", 12, "SO90000003,C999999,{day} 15:05:00,9200,{day} 18:00:00,,,,{day} 15:05:00"),
     ("tickets", 10, _DUPLICATE),
     ("tickets", 10, _DUPLICATE),
 )
 
 
-def lines(plan: SimulationPlan, table: str, last: date) -> list[str]:
-    """Return the damaged lines of the export of `table` that closes with the day `last`."""
+def lines(plan: SimulationPlan, table: str, first: date, last: date) -> list[str]:
+    """Return the damaged lines of `table` in the exports that close with a day from `first` to `last`."""
     closing = [end for _, end in export_periods(plan)]
-    return [line.format(day=last) for name, number, line in _LINES if name == table and closing[number] == last]
+    return [
+        line.format(day=closing[number])
+        for name, number, line in _LINES
+        if name == table and first <= closing[number] <= last
+    ]

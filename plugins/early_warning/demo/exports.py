@@ -1,4 +1,4 @@
-"""The departments' exports: what each of them knew at the end of a day, in its own words and file formats."""
+"""What each department knew at the end of a day, in its own words: exports in its own file formats, or its database."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from early_warning.demo import dirt
+from early_warning.demo.crm import CustomerDatabase
 from early_warning.demo.files import replacing, write_csv, write_parquet, write_xlsx
 from early_warning.demo.finance import GUARANTEES
 from early_warning.demo.service import KINDS
 from early_warning.demo.timeline import Table, Times, export_periods, horizon
 from early_warning.demo.world import World, simulate
 from early_warning.settings import SimulationPlan
+
+ORDER_EVENTS = ("ordered_at", "fulfilled_at", "cancelled_at")
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,35 @@ class Log:
         return folder / self.source / f"{self.name}-{day:%Y-%m-%d}{'.xlsx' if self.sheet else '.csv.gz'}"
 
 
-def prepare(folder: Path, plan: SimulationPlan, through: date) -> None:
+def prepare(folder: Path, plan: SimulationPlan, through: date, crm: str) -> None:
     """See `early_warning.demo.prepare`."""
     if not plan.starts_on <= through <= horizon(plan):
         raise ValueError(f"{through} is not simulated; the plan goes from {plan.starts_on} to {horizon(plan)}")
     state = folder / "prepared.json"
     reached = _reached(state, plan)
-    if reached and reached >= through:
-        return
-    world = simulate(plan)
+    with CustomerDatabase.open(crm, plan) as database:
+        exported_until, entered_until = reached or date.min, database.reached or date.min
+        if min(exported_until, entered_until) >= through:
+            return
+        world = simulate(plan)
+        if entered_until < through:
+            first = database.reached + timedelta(days=1) if database.reached else plan.starts_on
+            database.enter(
+                through,
+                customers=_customers(_until(world.customers, "since", through)),
+                orders=_orders(changed(world.orders, ORDER_EVENTS, first, through)),
+                damaged_orders=dirt.lines(plan, "orders", first, through),
+            )
+        if exported_until < through:
+            _export(folder, plan, world, reached, through)
+
+
+def _export(folder: Path, plan: SimulationPlan, world: World, reached: date | None, through: date) -> None:
     for first, last in export_periods(plan):
         if last <= through and (reached is None or last > reached):
             _write_logs(folder, plan, world, first, last)
     _write_snapshots(folder, world, through)
-    with replacing(state) as part:  # last, so that what was cut off is done again
+    with replacing(folder / "prepared.json") as part:  # last, so that what was cut off is done again
         part.write_text(json.dumps({"plan": plan.model_dump(mode="json"), "through": through.isoformat()}))
 
 
@@ -70,17 +88,17 @@ def _reached(state: Path, plan: SimulationPlan) -> date | None:
 
 def _write_logs(folder: Path, plan: SimulationPlan, world: World, first: date, last: date) -> None:
     for log in _LOGS:
-        versions = _changed(getattr(world, log.name), log.events, first, last)
+        versions = changed(getattr(world, log.name), log.events, first, last)
         if not len(versions["customer"]):
             continue
         path, table = log.path(folder, last), log.present(versions)
         if log.sheet:
             write_xlsx(path, log.sheet, table)
         else:
-            write_csv(path, table, extra_lines=dirt.lines(plan, log.name, last))
+            write_csv(path, table, extra_lines=dirt.lines(plan, log.name, last, last))
 
 
-def _changed(table: Table, events: tuple[str, ...], first: date, last: date) -> Table:
+def changed(table: Table, events: tuple[str, ...], first: date, last: date) -> Table:
     """Return the records with an event from `first` to `last`; later events are not known yet."""
     begin, end = np.datetime64(first, "D"), np.datetime64(last + timedelta(days=1), "D")
     moments = [table[event] for event in events]
@@ -94,7 +112,6 @@ def _changed(table: Table, events: tuple[str, ...], first: date, last: date) -> 
 
 
 def _write_snapshots(folder: Path, world: World, through: date) -> None:
-    write_csv(folder / "sales" / "customers.csv", _customers(_until(world.customers, "since", through)))
     write_parquet(folder / "service" / "surveys.parquet", _surveys(_until(world.surveys, "answered_at", through)))
     terms = _terms(_until(world.terms, "valid_from", through))
     write_csv(folder / "finance" / "credit_terms.csv", terms, encoding="gb18030")
@@ -241,7 +258,6 @@ def _utc(times: Times) -> pa.Array:
 
 
 _LOGS = (
-    Log("sales", "orders", ("ordered_at", "fulfilled_at", "cancelled_at"), _orders),
     Log("service", "tickets", ("opened_at", "responded_at", "resolved_at"), _tickets),
     Log("finance", "invoices", ("issued_on", "disputed_on", "written_off_on"), _invoices, sheet="发票"),
     Log("finance", "payments", ("paid_on",), _payments, sheet="收款"),

@@ -12,7 +12,8 @@ What lies where:
   process holds nothing). `postgres.keep`: the server that stays, see `keep_postgres`.
 
 The role `early_warning` owns the database `warehouse`, `early_warning_reader` may only connect to it, `airflow` owns
-the database `airflow`; `postgres` is the superuser. All log in with passwords over 127.0.0.1, nothing else is offered.
+the database `airflow`; `postgres` is the superuser; `source_database` adds a database with an owner and a reader of its
+own. All log in with passwords over 127.0.0.1, nothing else is offered.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TextIO
+from typing import LiteralString, TextIO
 
 import psycopg
 from psycopg import sql
@@ -112,6 +113,29 @@ def remove_postgres(home: Path) -> None:
 def airflow_dsn(home: Path) -> str:
     """SQLAlchemy URL of Airflow's metadata, for a home whose server is running."""
     return _Cluster(home.resolve()).airflow_url()
+
+
+@dataclass(frozen=True)
+class SourceDatabase:
+    """A database that stands for a system of the company's: connection strings of its owner and of who may only read.
+
+    Neither belongs in a log.
+    """
+
+    dsn: str = field(repr=False)
+    reader_dsn: str = field(repr=False)
+
+
+def source_database(home: Path, name: str) -> SourceDatabase:
+    """Make the database `name` beside the warehouse if it is missing, for a home whose server is running.
+
+    The role `name` owns it; the role `<name>_reader` may select from whatever the owner creates in it.
+    """
+    cluster = _Cluster(home.resolve())
+    reader = f"{name}_reader"
+    with cluster.locked():
+        cluster.make_source_database(name, reader)
+    return SourceDatabase(cluster.dsn(name, name), cluster.dsn(reader, name))
 
 
 def admin_dsn(home: Path) -> str:
@@ -433,14 +457,7 @@ class _Cluster:
         """Create the roles and databases. The reader's role is the owner's to look after, so that it can migrate."""
         with self._admin() as connection:
             for role in (OWNER, READER, AIRFLOW):
-                verifier = connection.pgconn.encrypt_password(
-                    passwords[role].encode(), role.encode(), b"scram-sha-256"
-                ).decode()
-                connection.execute(
-                    sql.SQL("create role {} login {} password {}").format(
-                        sql.Identifier(role), sql.SQL("createrole" if role == OWNER else ""), sql.Literal(verifier)
-                    )
-                )
+                _make_role(connection, role, passwords[role], "createrole" if role == OWNER else "")
             connection.execute(
                 sql.SQL("grant {} to {} with admin option").format(sql.Identifier(READER), sql.Identifier(OWNER))
             )
@@ -455,6 +472,40 @@ class _Cluster:
                 connection.execute("revoke all on schema public from public")
         with self._admin("warehouse") as connection:
             connection.execute(_KEEP_TO_THE_OWNER)
+
+    def make_source_database(self, name: str, reader: str) -> None:
+        """Make a database with its two roles, or what of it an earlier attempt left out."""
+        passwords = json.loads(self.credentials_file.read_text())
+        missing = {role: secrets.token_urlsafe(24) for role in (name, reader) if role not in passwords}
+        if missing:
+            _write_private(self.credentials_file, json.dumps(passwords | missing, indent=2))
+        names = {"database": sql.Identifier(name), "reader": sql.Identifier(reader)}
+        with self._admin() as connection:
+            for role in (name, reader):
+                if connection.execute("select from pg_roles where rolname = %s", (role,)).fetchone() is None:
+                    _make_role(connection, role, self.password(role))
+            if connection.execute("select from pg_database where datname = %s", (name,)).fetchone() is None:
+                connection.execute(sql.SQL("create database {database} owner {database}").format(**names))
+            connection.execute(sql.SQL("revoke all on database {database} from public").format(**names))
+            connection.execute(sql.SQL("grant connect on database {database} to {reader}").format(**names))
+        with self._admin(name) as connection:
+            connection.execute("revoke all on schema public from public")
+            connection.execute(sql.SQL("grant usage on schema public to {reader}").format(**names))
+            connection.execute(
+                sql.SQL("alter default privileges for role {database} grant select on tables to {reader}").format(
+                    **names
+                )
+            )
+
+
+def _make_role(connection: Connection, role: str, password: str, privilege: LiteralString = "") -> None:
+    """Create a role that logs in; the server is given the password's verifier, so no log can hold the password."""
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    connection.execute(
+        sql.SQL("create role {} login {} password {}").format(
+            sql.Identifier(role), sql.SQL(privilege), sql.Literal(verifier)
+        )
+    )
 
 
 def _older(log: Path) -> Path:

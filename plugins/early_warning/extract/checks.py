@@ -1,4 +1,4 @@
-"""What makes a row unusable, as DuckDB SQL: first in a delivered table (types, encoding), then in the contract's shape.
+"""What makes a row unusable, as SQL: first in a delivered table (types, encoding), then in the contract's shape.
 
 A rule is a condition and how to speak of the rows it hits. A row is charged with the first rule that hits it; nothing
 here looks at rows one by one.
@@ -6,13 +6,17 @@ here looks at rows one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import difflib
+from collections import abc
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from early_warning.contract import Column, DataSet
 from early_warning.extract.formats import BROKEN
+from early_warning.problems import Problem
 from early_warning.settings import ColumnType, Table
 
 NUMERIC = "decimal(38, 9)"
@@ -139,24 +143,77 @@ def is_broken(value: str) -> str:
     return f"(contains({value}, {literal(BROKEN)}) or contains({value}, chr(0)))"
 
 
-def typed_columns(columns: Mapping[str, ColumnType]) -> str:
+def typed_columns(columns: abc.Mapping[str, ColumnType]) -> str:
     """Select list that gives a delivered table's text columns their declared types."""
     return ", ".join(f"{typed(name(column), kind)} as {name(column)}" for column, kind in columns.items())
 
 
 @dataclass(frozen=True)
-class ContractRules:
-    """Rules for the rows of a mapping SELECT, by the data set's definition in the contract.
+class Mapping:
+    """What is known about a data set before its SELECT runs.
 
-    `given` are the SELECT's columns with their DuckDB types. In the rules' SQL a column's own name is the value as the
-    SELECT gave it, `as_typed` its name once it has the contract's type.
+    `only_file` is the place of rows whose SELECT does not pass `_file` on: the one file read, if it is one. In append
+    mode a record may come in several files; the newest file (table `file_dates`: file, file_date) wins.
     """
 
+    source: str
     data_set: DataSet
-    given: Mapping[str, str]
+    select: str
+    mode: Literal["snapshot", "append"]
     currency: str
     extracted_at: datetime
     time_zone: ZoneInfo
+    only_file: str | None = None
+
+    @property
+    def file(self) -> str:
+        """Name of the file the SELECT stands in."""
+        return f"{self.data_set.name}.sql"
+
+    def problem(self, message: str, remedy: str, *, column: str | None = None, is_critical: bool = True) -> Problem:
+        """Say what is wrong with the SELECT."""
+        return Problem(message, remedy, self.source, self.data_set.name, self.file, None, column, is_critical)
+
+
+def column_problems(mapping: Mapping, given: Collection[str], also: Collection[str] = ()) -> Iterator[Problem]:
+    """Compare the columns that a mapping SELECT returns with the contract; those in `also` are known besides."""
+    known = {column.name for column in mapping.data_set.columns}
+    for column in mapping.data_set.columns:
+        if (column.is_required or column.is_key) and column.name not in given:
+            near = difflib.get_close_matches(column.name, given, 1)
+            hint = f"; is it {near[0]}?" if near else ""
+            yield mapping.problem(
+                f"the SELECT does not return {column.name}{hint}",
+                f"return it as {column.name} in {mapping.file}",
+                column=column.name,
+            )
+    for column_name in given:
+        if column_name not in known and column_name not in also:
+            near = difflib.get_close_matches(column_name, known, 1)
+            yield mapping.problem(
+                f"the contract has no column {column_name}: it is ignored",
+                f"rename it to {near[0]}" if near else "leave it out",
+                column=column_name,
+                is_critical=False,
+            )
+
+
+@dataclass(frozen=True)
+class ContractRules:
+    """Rules for the rows of a mapping SELECT, by the data set's definition in the contract, as SQL of DuckDB.
+
+    `given` are the SELECT's columns with their types. In the rules' SQL a column's own name is the value as the
+    SELECT gave it, `as_typed` its name once it has the contract's type. What another database writes differently is
+    in the methods that a subclass may replace.
+    """
+
+    mapping: Mapping
+    given: abc.Mapping[str, str]
+
+    @property
+    def data_set(self) -> DataSet:
+        """The data set's definition."""
+        return self.mapping.data_set
 
     @property
     def columns(self) -> list[Column]:
@@ -166,27 +223,36 @@ class ContractRules:
     def typed_columns(self) -> str:
         """Select list of all columns, as given and as typed."""
         return ", ".join(
-            f"{name(column.name)}, {self._typed(column)} as {as_typed(column.name)}" for column in self.columns
+            f"{name(column.name)}, {self.typed(column)} as {as_typed(column.name)}" for column in self.columns
         )
 
     def rules(self) -> list[Rule]:
         """All rules, those that speak of one column first."""
         return [rule for column in self.columns for rule in self._column_rules(column)] + list(self._row_rules())
 
-    def _typed(self, column: Column) -> str:
+    def typed(self, column: Column) -> str:
+        """SQL for a column's value in the contract's type; null where it can't be."""
         value = name(column.name)
         if column.sql_type == "text" and self.given[column.name].startswith(("DECIMAL", "DOUBLE", "FLOAT")):
             value = f"regexp_replace({value}::varchar, '\\.0+$', '')"  # an identifier that was read as a number
         as_contract = typed(value, column.sql_type)
         return f"try_cast({as_contract} as integer)" if column.sql_type == "integer" else as_contract
 
+    def may_be_unreadable(self, column: Column) -> bool:
+        """Whether a value of the type that the SELECT gives may not fit the contract's."""
+        return column.sql_type != "text"
+
+    def shortest(self, value: str) -> str:
+        """SQL for a number as text, without trailing zeros."""
+        return _shortest(value)
+
     def _column_rules(self, column: Column) -> Iterator[Rule]:
         value, given = as_typed(column.name), name(column.name)
-        mapping = f"{self.data_set.name}.sql"
-        if column.sql_type != "text":
+        mapping = self.mapping.file
+        if self.may_be_unreadable(column):
             yield Rule(
                 column.name,
-                f"trim({given}::varchar) <> '' and {value} is null",
+                f"{value} is null and trim({given}::varchar) <> ''",
                 _not_a(column.name, column.sql_type, given),
                 f"write it {_WRITTEN[column.sql_type]}, or convert it in {mapping}",
             )
@@ -211,7 +277,7 @@ class ContractRules:
             yield Rule(
                 column.name,
                 f"{value} < 0",
-                f"{literal(f'{column.name} is negative: ')} || {_shortest(value)}",
+                f"{literal(f'{column.name} is negative: ')} || {self.shortest(value)}",
                 f"correct it in the source, or deliver it as a return or credit note ({mapping})",
             )
 
@@ -219,12 +285,12 @@ class ContractRules:
         kind = stored_type(column.sql_type)
         yield Rule(
             column.name,
-            f"{value} < {kind} '{_LEAST}' or not isfinite({value}) or {value}::date > date '{_GREATEST}'",
+            f"{value} not between {kind} '{_LEAST}' and {kind} '{_GREATEST}'",  # the infinities lie outside
             f"{literal(f'{column.name} is no date of our time: ')} || {value}::varchar",
             "correct the date in the source",
         )
         if column.name not in self.data_set.may_lie_ahead:
-            moment = self.extracted_at.astimezone(self.time_zone)
+            moment = self.mapping.extracted_at.astimezone(self.mapping.time_zone)
             latest = moment.date().isoformat() if kind == "date" else moment.isoformat()
             yield Rule(
                 column.name,
@@ -235,27 +301,27 @@ class ContractRules:
             )
 
     def _row_rules(self) -> Iterator[Rule]:
-        mapping = f"{self.data_set.name}.sql"
+        mapping = self.mapping.file
         if {"currency", "amount"} <= set(self.given):
             currency = as_typed("currency")
             yield Rule(
                 "currency",
-                f"{currency} <> {literal(self.currency)}",
+                f"{currency} <> {literal(self.mapping.currency)}",
                 f"'foreign currency is not converted yet: ' || {_quoted(currency)}",
-                f"convert the amount to {self.currency} in {mapping}, or leave such rows out there",
+                f"convert the amount to {self.mapping.currency} in {mapping}, or leave such rows out there",
             )
         if {"scale_min", "scale_max", "score"} <= set(self.given):
             least, greatest, score = map(as_typed, ("scale_min", "scale_max", "score"))
             yield Rule(
                 "scale_max",
                 f"{greatest} <= {least}",
-                f"'scale_max ' || {_shortest(greatest)} || ' is not above scale_min ' || {_shortest(least)}",
+                f"'scale_max ' || {self.shortest(greatest)} || ' is not above scale_min ' || {self.shortest(least)}",
                 f"give the survey's least and greatest possible score in {mapping}",
             )
             yield Rule(
                 "score",
                 f"{score} not between {least} and {greatest}",
-                f"'score ' || {_shortest(score)} || ' is outside its scale'",
+                f"'score ' || {self.shortest(score)} || ' is outside its scale'",
                 f"correct the score, or scale_min and scale_max in {mapping}",
             )
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 import tempfile
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
@@ -24,9 +24,10 @@ import duckdb
 import pyarrow as pa
 
 from early_warning.contract import DATA_SETS
-from early_warning.extract import STORED_UNUSABLE_ROWS, Delivered, Extract, ReadBefore, Unusable
+from early_warning.extract import STORED_UNUSABLE_ROWS, Delivered, Extract, ReadBefore, Reading, Unusable
 from early_warning.extract import mapping as mapping_select
 from early_warning.extract.checks import (
+    Mapping,
     charge,
     explain,
     is_broken,
@@ -38,7 +39,7 @@ from early_warning.extract.checks import (
 )
 from early_warning.extract.formats import ROW, Content, Unreadable, guess_encoding, open_file
 from early_warning.problems import Problem
-from early_warning.settings import Delivery, Source, Table
+from early_warning.settings import Delivery, FileSource, Table
 
 _MEMORY_LIMIT = "1GB"
 
@@ -77,20 +78,13 @@ class _Choice:
 class FileReader:
     """Reads a source of kind files. Use as a context manager: it owns a DuckDB and a temporary folder."""
 
-    def __init__(
-        self,
-        source: Source,
-        *,
-        as_of_date: date,
-        currency: str,
-        read_before: Mapping[str, ReadBefore],
-        extracted_at: datetime,
-    ) -> None:
-        self._source = source
-        self._as_of_date = as_of_date
-        self._currency = currency
-        self._read_before = read_before
-        self._extracted_at = extracted_at
+    def __init__(self, reading: Reading, config: FileSource) -> None:
+        self._source = reading.source
+        self._config = config
+        self._as_of_date = reading.as_of_date
+        self._currency = reading.currency
+        self._read_before = reading.read_before
+        self._extracted_at = reading.extracted_at
         self._files_of = cache(self._find_files)
         self._fingerprints: dict[_File, Delivered] = {}
         self._loaded: dict[tuple[str, str], _Loaded] = {}
@@ -126,10 +120,8 @@ class FileReader:
 
     def extracts(self) -> Iterator[Extract]:
         """Yield one extract a data set, see `extract.Reader`."""
-        choices = {
-            data_set: self._choose(data_set, delivery) for data_set, delivery in self._source.config.data_sets.items()
-        }
-        for table_name in self._source.config.tables:
+        choices = {data_set: self._choose(data_set, delivery) for data_set, delivery in self._config.data_sets.items()}
+        for table_name in self._config.tables:
             self._load_table(table_name, {file for choice in choices.values() for file in choice.files})
         for data_set, choice in choices.items():
             yield self._extract(data_set, choice)
@@ -142,11 +134,11 @@ class FileReader:
         before = self._read_before.get(data_set, ReadBefore())
         unread: list[_File] = []
         tables = self._tables_of(data_set)
-        has_dated = any(self._source.config.tables[table].file_date for table in tables)
+        has_dated = any(self._config.tables[table].file_date for table in tables)
         for table_name in tables:
             files, problems = self._files_of(table_name)
             choice.problems += problems
-            table = self._source.config.tables[table_name]
+            table = self._config.tables[table_name]
             in_time = [file for file in files if file.file_date is None or file.file_date <= self._as_of_date]
             if table.file_date:
                 dated_before = [item for item in before.deliveries if item.table == table_name]
@@ -173,7 +165,7 @@ class FileReader:
 
     def _tables_of(self, data_set: str) -> list[str]:
         """Name the source's tables that a mapping SELECT mentions; all of them if it makes no sense (it will fail)."""
-        known = {table.lower(): table for table in self._source.config.tables}
+        known = {table.lower(): table for table in self._config.tables}
         row = self._duckdb.execute("select json_serialize_sql(?)", [self._source.mappings[data_set]]).fetchone()
         tree = json.loads(row[0]) if row else {}
         mentioned = {table.lower() for table in _mentioned(tree)}
@@ -181,8 +173,9 @@ class FileReader:
 
     def _find_files(self, table_name: str) -> tuple[list[_File], list[Problem]]:
         """List a table's files by name, with problems for what does not look as declared."""
-        table = self._source.config.tables[table_name]
+        table = self._config.tables[table_name]
         folder = self._source.path
+        assert folder is not None
         files, problems = [], []
         for path in sorted(folder.glob(table.files)):
             if not path.is_file() or path.name.startswith("."):
@@ -272,7 +265,7 @@ class FileReader:
 
     def _load_table(self, table_name: str, wanted: set[_File]) -> None:
         """Load the wanted files of a table into delivered.<table>; rows that can't be used into `unusable`."""
-        table = self._source.config.tables[table_name]
+        table = self._config.tables[table_name]
         text_columns = ", ".join(f"{name(column)} varchar" for column in table.columns)
         columns = ", ".join(f"{name(column)} {stored_type(kind)}" for column, kind in table.columns.items())
         incoming, delivered = f"incoming.{name(table_name)}", f"delivered.{name(table_name)}"
@@ -406,14 +399,14 @@ class FileReader:
 
     def _extract(self, data_set: str, choice: _Choice) -> Extract:
         """Run a data set's mapping SELECT over its own files and put everything known about it together."""
-        delivery = self._source.config.data_sets[data_set]
+        delivery = self._config.data_sets[data_set]
         file_problems = [
             replace(problem, source=self._source.name, data_set=data_set)
             for file in choice.files
             for problem in (*self._loaded[file.table, file.name].problems, *self._share_problems(file, delivery))
         ]
         file_problems += self._empty_problems(data_set, choice, delivery)
-        mapping = mapping_select.Mapping(
+        mapping = Mapping(
             source=self._source.name,
             data_set=DATA_SETS[data_set],
             select=self._source.mappings[data_set],
@@ -424,8 +417,7 @@ class FileReader:
             only_file=choice.files[0].name if len(choice.files) == 1 else None,
         )
         if not choice.files:
-            nothing = mapping_select.MappedRows(self._duckdb, mapping.data_set, Path(self._folder.name))
-            return Extract(data_set, delivery.mode, nothing, problems=tuple(choice.problems))
+            return Extract(data_set, delivery.mode, problems=tuple(choice.problems))
         self._show_files(data_set, choice)
         mapped = mapping_select.run_mapping(self._duckdb, mapping, Path(self._folder.name))
         raw_count, raw_rows = self._raw_unusable(data_set, choice)
@@ -446,7 +438,7 @@ class FileReader:
             "insert into reads values (?, ?, ?)",
             [[data_set, file.table, file.name] for file in choice.files],
         )
-        for table_name in self._source.config.tables:
+        for table_name in self._config.tables:
             self._duckdb.execute(
                 f"create or replace temp view {name(table_name)} as select * from delivered.{name(table_name)}"
                 f" where _file in (select file from reads where data_set = {literal(data_set)}"
@@ -457,7 +449,7 @@ class FileReader:
         """Tell the encoding when more rows of a file are broken than the data set may lose."""
         loaded = self._loaded[file.table, file.name]
         if loaded.broken > delivery.max_quarantine_share * loaded.rows:
-            declared = self._source.config.tables[file.table].encoding
+            declared = self._config.tables[file.table].encoding
             yield Problem(
                 f"{loaded.broken} of {loaded.rows} rows are no {declared} text",
                 f"set encoding: {guess_encoding(file.path)} for table {file.table} in source.yml",

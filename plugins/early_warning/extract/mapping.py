@@ -3,50 +3,30 @@
 # ruff: noqa: S608 - the adopter's own tables and columns make the SQL; every identifier and text in it is quoted
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 import duckdb
 
 from early_warning.contract import DataSet
 from early_warning.extract import STORED_UNUSABLE_ROWS, Unusable
-from early_warning.extract.checks import ContractRules, as_typed, charge, explain, for_postgres, literal, name
+from early_warning.extract.checks import (
+    ContractRules,
+    Mapping,
+    as_typed,
+    charge,
+    column_problems,
+    explain,
+    for_postgres,
+    literal,
+    name,
+)
 from early_warning.problems import Problem
 
 _CHUNK = 1 << 20
 _PLACE = ("_file", "_row")
-
-
-@dataclass(frozen=True)
-class Mapping:
-    """What is known about a data set before its SELECT runs.
-
-    `only_file` is the place of rows whose SELECT does not pass `_file` on: the one file read, if it is one. In append
-    mode a record may come in several files; the newest file (table `file_dates`: file, file_date) wins.
-    """
-
-    source: str
-    data_set: DataSet
-    select: str
-    mode: Literal["snapshot", "append"]
-    currency: str
-    extracted_at: datetime
-    time_zone: ZoneInfo
-    only_file: str | None
-
-    @property
-    def file(self) -> str:
-        """Name of the file the SELECT stands in."""
-        return f"{self.data_set.name}.sql"
-
-    def problem(self, message: str, remedy: str, *, column: str | None = None, is_critical: bool = True) -> Problem:
-        """Say what is wrong with the SELECT."""
-        return Problem(message, remedy, self.source, self.data_set.name, self.file, None, column, is_critical)
 
 
 @dataclass
@@ -57,8 +37,9 @@ class MappedRows:
     data_set: DataSet
     folder: Path
     given: frozenset[str] = frozenset()
+    format: Literal["csv", "binary"] = "csv"
 
-    def copy_csv(self, batch_id: int) -> Iterator[bytes]:
+    def copy(self, batch_id: int) -> Generator[bytes, None, None]:
         """Stream them as PostgreSQL's CSV, see `extract.Rows`."""
         if not self.given:
             return
@@ -108,10 +89,10 @@ def run_mapping(connection: duckdb.DuckDBPyConnection, mapping: Mapping, folder:
         return result
     described = connection.execute("select column_name, column_type from (describe mapped)").fetchall()
     given = {column: kind for column, kind in described if column != "_nr"}
-    result.problems += _column_problems(mapping, given)
+    result.problems += column_problems(mapping, given, _PLACE)
     if any(problem.is_critical for problem in result.problems):
         return result
-    rules = ContractRules(mapping.data_set, given, mapping.currency, mapping.extracted_at, mapping.time_zone)
+    rules = ContractRules(mapping, given)
     _judge(connection, mapping, rules)
     _find_repeats(connection, mapping)
     result.usable.given = frozenset(given)
@@ -123,28 +104,6 @@ def run_mapping(connection: duckdb.DuckDBPyConnection, mapping: Mapping, folder:
     result.quarantined = charged + repeated
     result.unusable += _unusable(connection, mapping, rules) if result.quarantined else []
     return result
-
-
-def _column_problems(mapping: Mapping, given: dict[str, str]) -> Iterator[Problem]:
-    known = {column.name for column in mapping.data_set.columns}
-    for column in mapping.data_set.columns:
-        if (column.is_required or column.is_key) and column.name not in given:
-            near = difflib.get_close_matches(column.name, given, 1)
-            hint = f"; is it {near[0]}?" if near else ""
-            yield mapping.problem(
-                f"the SELECT does not return {column.name}{hint}",
-                f"return it as {column.name} in {mapping.file}",
-                column=column.name,
-            )
-    for column_name in given:
-        if column_name not in known and column_name not in _PLACE:
-            near = difflib.get_close_matches(column_name, known, 1)
-            yield mapping.problem(
-                f"the contract has no column {column_name}: it is ignored",
-                f"rename it to {near[0]}" if near else "leave it out",
-                column=column_name,
-                is_critical=False,
-            )
 
 
 def _rows_as_typed(mapping: Mapping, rules: ContractRules) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -16,7 +16,17 @@ from typing import Any
 from psycopg import sql
 
 from early_warning.contract import DATA_SETS
-from early_warning.extract import STORED_UNUSABLE_ROWS, Delivered, Extract, ReadBefore, Unusable, open_reader
+from early_warning.extract import (
+    STORED_UNUSABLE_ROWS,
+    Delivered,
+    DeliveryFailed,
+    Extract,
+    LiveRows,
+    ReadBefore,
+    Unusable,
+    open_reader,
+)
+from early_warning.landing import live
 from early_warning.problems import Problem
 from early_warning.settings import Source
 from early_warning.warehouse import Connection, Warehouse
@@ -40,7 +50,13 @@ class BatchSummary:
 
 
 def land(
-    warehouse: Warehouse, run_id: int, source: Source, *, currency: str, extracted_at: datetime | None = None
+    warehouse: Warehouse,
+    run_id: int,
+    source: Source,
+    *,
+    currency: str,
+    extracted_at: datetime | None = None,
+    dsn: str | None = None,
 ) -> list[BatchSummary]:
     """Read what is new at a source for a run and land each data set as a batch of its own, in state landed.
 
@@ -52,10 +68,17 @@ def land(
         run_id: the run; its as_of_date says which files are meant.
         source: the checked source folder.
         currency: the company's; rows in another one are quarantined.
-        extracted_at: the moment of extraction, which no event may come after; default now, or the run's cut-off if
-            that lies ahead (a simulated day).
+        extracted_at: the moment of extraction, which no event may come after; default now, or the latest cut-off of
+            all runs if that lies ahead (simulated days).
+        dsn: libpq connection string of a database source; it belongs in no log.
+
+    Raises:
+        SourceUnavailable: the database can't be reached or took too long; what landed before stays.
     """
-    run = warehouse.rows("select as_of_date, as_of_at from ops.run where run_id = %s", run_id)[0]
+    run = warehouse.rows(
+        "select as_of_date, (select max(as_of_at) from ops.run) as latest_cut_off from ops.run where run_id = %s",
+        run_id,
+    )[0]
     _remove_unaccepted(warehouse, run_id, source.name)
     summaries = []
     with open_reader(
@@ -63,14 +86,15 @@ def land(
         as_of_date=run["as_of_date"],
         currency=currency,
         read_before=_read_before(warehouse, source.name),
-        extracted_at=extracted_at or max(datetime.now(UTC), run["as_of_at"]),
+        extracted_at=extracted_at or max(datetime.now(UTC), run["latest_cut_off"]),
+        dsn=dsn,
     ) as reader:
         started = time.monotonic()
         for extract in reader.extracts():
-            batch_id = _land_one(warehouse, run_id, source.name, extract)
+            batch_id, landed = _land_one(warehouse, run_id, source.name, extract)
             seconds = time.monotonic() - started
             summaries.append(
-                BatchSummary(extract.data_set, batch_id, extract.rows, extract.quarantined, extract.problems, seconds)
+                BatchSummary(landed.data_set, batch_id, landed.rows, landed.quarantined, landed.problems, seconds)
             )
             started = time.monotonic()
     return summaries
@@ -113,17 +137,24 @@ def find_orphans(warehouse: Warehouse, run_id: int) -> int:
 
 def _read_before(warehouse: Warehouse, source: str) -> dict[str, ReadBefore]:
     """Say by data set what the source's accepted batches have read."""
+    accepted = warehouse.rows(
+        "select data_set, max(read_through) as through, max(as_of_date) filter (where present is not null)"
+        " as reconciled_on from ops.batch join ops.run using (run_id)"
+        " where source = %s and ops.batch.state = 'accepted' group by data_set",
+        source,
+    )
+    before = {row["data_set"]: ReadBefore((), (), row["through"], row["reconciled_on"]) for row in accepted}
     rows = warehouse.rows(
         "select data_set, batch_id, table_name, file, file_date, size_bytes, modified_ns, sha256"
         " from ops.delivery join ops.batch using (batch_id, source)"
         " where source = %s and state = 'accepted' order by data_set, batch_id",
         source,
     )
-    before = {}
     for data_set, of_data_set in groupby(rows, key=lambda row: str(row["data_set"])):
         deliveries = list(of_data_set)
         newest = deliveries[-1]["batch_id"]
-        before[data_set] = ReadBefore(
+        before[data_set] = replace(
+            before[data_set],
             deliveries=tuple(map(_delivered, deliveries)),
             newest=tuple(_delivered(row) for row in deliveries if row["batch_id"] == newest),
         )
@@ -156,33 +187,56 @@ def _remove_unaccepted(warehouse: Warehouse, run_id: int, source: str) -> None:
         )
 
 
-def _land_one(warehouse: Warehouse, run_id: int, source: str, extract: Extract) -> int | None:
+def _land_one(warehouse: Warehouse, run_id: int, source: str, extract: Extract) -> tuple[int | None, Extract]:
+    """Land one data set, all of it or nothing; returns its batch, if it has one, and the extract as it was found."""
     batch_id = None
     with warehouse.connect() as connection:
-        if extract.deliveries:
-            batch_id = _open_batch(connection, run_id, source, extract)
-            _copy_rows(connection, batch_id, extract)
-            _store_deliveries(connection, batch_id, source, extract.deliveries)
-            _store_unusable(connection, run_id, batch_id, source, extract)
-            connection.execute(
-                "update ops.batch set state = 'landed', landed_at = clock_timestamp() where batch_id = %s", (batch_id,)
-            )
+        if extract.usable is not None:
+            try:
+                with connection.transaction():
+                    batch_id = _open_batch(connection, run_id, source, extract)
+                    extract = _land_rows(connection, batch_id, extract)
+                    _store_deliveries(connection, batch_id, source, extract.deliveries)
+                    _store_unusable(connection, run_id, batch_id, source, extract)
+                    connection.execute(
+                        "update ops.batch set state = 'landed', rows = %s, quarantined = %s,"
+                        " landed_at = clock_timestamp() where batch_id = %s",
+                        (extract.rows, extract.quarantined, batch_id),
+                    )
+            except live.NothingNew:
+                batch_id = None
+            except DeliveryFailed as failure:
+                batch_id = None
+                extract = replace(extract, rows=0, problems=(*extract.problems, failure.problem))
         _store_problems(connection, run_id, batch_id, source, extract)
-    return batch_id
+    return batch_id, extract
+
+
+def _land_rows(connection: Connection, batch_id: int, extract: Extract) -> Extract:
+    """Stream the usable rows into the landing table.
+
+    Raises:
+        RuntimeError: fewer or more rows arrived than a reader announced that had counted them.
+    """
+    assert extract.usable is not None
+    if isinstance(extract.usable, LiveRows):
+        return live.land(connection, batch_id, extract, extract.usable)
+    rows = live.copy_rows(connection, batch_id, extract.data_set, extract.usable)
+    if rows != extract.rows:
+        raise RuntimeError(f"{extract.data_set}: {rows} of {extract.rows} rows landed")
+    return extract
 
 
 def _open_batch(connection: Connection, run_id: int, source: str, extract: Extract) -> int:
     row = connection.execute(
-        "insert into ops.batch (run_id, source, data_set, mode, state, rows, quarantined, previous_rows,"
-        " newest_file_date) values (%s, %s, %s, %s, 'landing', %s, %s, (select rows from ops.batch"
+        "insert into ops.batch (run_id, source, data_set, mode, state, previous_rows, newest_file_date)"
+        " values (%s, %s, %s, %s, 'landing', (select rows from ops.batch"
         " where data_set = %s and state = 'accepted' order by batch_id desc limit 1), %s) returning batch_id",
         (
             run_id,
             source,
             extract.data_set,
             extract.mode,
-            extract.rows,
-            extract.quarantined,
             extract.data_set,
             extract.newest_file_date,
         ),
@@ -190,25 +244,6 @@ def _open_batch(connection: Connection, run_id: int, source: str, extract: Extra
     if row is None:
         raise AssertionError("insert … returning gave no row")
     return int(row[0])
-
-
-def _copy_rows(connection: Connection, batch_id: int, extract: Extract) -> None:
-    """Stream the usable rows into the landing table.
-
-    Raises:
-        RuntimeError: fewer or more rows arrived than the reader announced.
-    """
-    data_set = DATA_SETS[extract.data_set]
-    columns = (*(column.name for column in data_set.columns), "_batch_id", "_source_file", "_source_row")
-    statement = sql.SQL("copy {} ({}) from stdin (format csv)").format(
-        sql.Identifier("landing", data_set.table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    with connection.cursor() as cursor:
-        with cursor.copy(statement) as copy:
-            for piece in extract.usable.copy_csv(batch_id):
-                copy.write(piece)
-        if cursor.rowcount != extract.rows:
-            raise RuntimeError(f"{extract.data_set}: {cursor.rowcount} of {extract.rows} rows landed")
 
 
 def _store_deliveries(connection: Connection, batch_id: int, source: str, deliveries: Iterable[Delivered]) -> None:

@@ -7,6 +7,8 @@ select
     case when not reported.is_unusable then batch.rows end as rows,
     batch.quarantined,
     batch.previous_rows,
+    batch.present,
+    batch.deleted,
     promised.max_quarantine_share,
     batch.quarantined_share,
     case
@@ -16,6 +18,8 @@ select
     case
         when promised.mode = 'snapshot' and batch.previous_rows >= 20
             then round(1 - batch.rows::numeric / batch.previous_rows, 4)
+        when promised.mode = 'append' and batch.present + batch.deleted >= 20
+            then round(batch.deleted::numeric / (batch.present + batch.deleted), 4)
     end as shrunk_share,
     case when not reported.is_unusable then delivered.times end as times_delivered,
     delivered.newest_file_date,
@@ -29,6 +33,8 @@ left join lateral (
         rows,
         quarantined,
         previous_rows,
+        present,
+        deleted,
         round(quarantined::numeric / nullif(rows + quarantined, 0), 6) as quarantined_share
     from ops.batch
     where run_id = {run_id} and source = {source} and data_set = promised.data_set and state in ('landed', 'accepted')

@@ -67,8 +67,15 @@ create table if not exists ops.batch (
     orphans bigint not null default 0,
     previous_rows bigint,
     newest_file_date date,
-    landed_at timestamptz not null default now()
+    landed_at timestamptz not null default now(),
+    read_through timestamptz,
+    present bigint,
+    deleted bigint
 );
+alter table ops.batch -- for homes of an earlier version
+add column if not exists read_through timestamptz,
+add column if not exists present bigint,
+add column if not exists deleted bigint;
 create index if not exists batch_data_set on ops.batch (data_set, batch_id);
 alter table ops.batch add column if not exists is_staged boolean not null default false;
 
