@@ -7,11 +7,12 @@ can be tried again, alone, in another process.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from early_warning import policy, runs
 from early_warning.problems import ConfigurationError, GateStopped, Problem
@@ -114,6 +115,22 @@ def simulate(current: Company, through: date) -> None:
     demo.prepare(home() / "demo", current.simulation, through)
 
 
+Arguments = ParamSpec("Arguments")
+
+
+def _until_published(
+    function: Callable[Concatenate[int, Arguments], int],
+) -> Callable[Concatenate[int, Arguments], int]:
+    """Leave a published run as it is, whoever clears a task of it, or comes after another process went on with it."""
+
+    @wraps(function)
+    def call(run: int, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
+        return run if runs.is_published(warehouse(), run) else function(run, *args, **kwargs)
+
+    return call
+
+
+@_until_published
 def extract(run: int, source: str) -> int:
     """Read what is new at a source and land it; returns the run id."""
     from early_warning import landing
@@ -127,6 +144,7 @@ def extract(run: int, source: str) -> int:
     return run
 
 
+@_until_published
 def gate_source(run: int, source: str) -> int:
     """Judge what a source delivered; stops the run on anything critical."""
     from early_warning import quality
@@ -137,6 +155,7 @@ def gate_source(run: int, source: str) -> int:
     return run
 
 
+@_until_published
 def gate_landing(run: int) -> int:
     """Look for rows of customers nobody knows, judge all sources together, and accept the batches."""
     from early_warning import landing, quality
@@ -152,6 +171,7 @@ def gate_landing(run: int) -> int:
     return run
 
 
+@_until_published
 def transform(run: int) -> int:
     """Build indicators and levels under the run's id."""
     from early_warning import transform as dbt
@@ -165,6 +185,7 @@ def transform(run: int) -> int:
     return run
 
 
+@_until_published
 def gate_marts(run: int) -> int:
     """Judge what would be published."""
     from early_warning import quality
@@ -174,6 +195,7 @@ def gate_marts(run: int) -> int:
     return run
 
 
+@_until_published
 def publish(run: int) -> int:
     """Move the pointer."""
     with runs.step(warehouse(), run, "publish"):

@@ -119,6 +119,14 @@ def admin_dsn(home: Path) -> str:
     return _Cluster(home.resolve()).dsn(SUPERUSER, SUPERUSER)
 
 
+def rotate_log(log: Path) -> None:
+    """Keep a log small, also under a process that has run for months (it appends, so cutting it is safe)."""
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        shutil.copyfile(log, _older(log))
+        _older(log).chmod(0o600)
+        os.truncate(log, 0)
+
+
 @dataclass(frozen=True)
 class _State:
     """postgres.json. `folder` is where the data lies if not in the home; an incomplete state is made anew."""
@@ -261,7 +269,7 @@ class _Cluster:
 
     def ensure_running(self) -> None:
         """Take over the running server, or start it, or make it."""
-        self._rotate_log()
+        rotate_log(self.log)
         state = self.state()
         if not state.is_complete:
             self._make(state)
@@ -323,13 +331,6 @@ class _Cluster:
             ) from error
         with closing(connection):
             yield connection
-
-    def _rotate_log(self) -> None:
-        """Keep the log small, also under a server that has run for months (it appends, so cutting it is safe)."""
-        if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
-            shutil.copyfile(self.log, _older(self.log))
-            _older(self.log).chmod(0o600)
-            os.truncate(self.log, 0)
 
     def _check_folder(self, state: _State) -> None:
         """Tell a moved home (goes on) from a copied one (must not share the original's data).
