@@ -28,6 +28,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import TextIO
 
@@ -44,25 +45,6 @@ from early_warning.embedded.account import (
 )
 from early_warning.embedded.server import PortTaken, Server
 from early_warning.warehouse import READER, Connection, Warehouse
-
-# What PostgreSQL lets any login do even in a read-only session: fill the disk with large objects, hold locks that runs
-# wait for. Here only the owner may.
-_KEEP_TO_THE_OWNER = """
-do $$
-declare
-    function regprocedure;
-begin
-    for function in
-        select oid from pg_proc
-        where pronamespace = 'pg_catalog'::regnamespace
-            and (proname like '%advisory%' or proname in ('lo_creat', 'lo_create', 'lo_from_bytea'))
-    loop
-        execute format('revoke execute on function %s from public', function);
-        execute format('grant execute on function %s to early_warning', function);
-    end loop;
-end
-$$
-"""
 
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"
@@ -455,7 +437,7 @@ class _Cluster:
             with self._admin(database) as connection:
                 connection.execute("revoke all on schema public from public")
         with self._admin("warehouse") as connection:
-            connection.execute(_KEEP_TO_THE_OWNER)
+            connection.execute(files("early_warning.warehouse").joinpath("schema/keep_to_the_owner.sql").read_bytes())
 
 
 def _older(log: Path) -> Path:
