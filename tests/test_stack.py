@@ -244,7 +244,7 @@ class Page:
 
 def guard_and_supervisor(home: Home) -> tuple[int, int]:
     title = ["early_warning.embedded.stack", str(home.folder)]
-    found = [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"][-2:] == title]
+    found = [process for process in psutil.process_iter(["cmdline"]) if (process.info["cmdline"] or [])[-2:] == title]
     [(guard, supervisor)] = [(one.pid, two.pid) for one in found for two in found if two.ppid() == one.pid]
     return guard, supervisor
 

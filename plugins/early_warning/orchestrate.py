@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from airflow.sdk import DAG, Context, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException
 
 from early_warning import runs, tasks
 from early_warning.embedded import stack
@@ -25,7 +24,7 @@ from early_warning.settings import PROJECT, home
 DAG_FILE = PROJECT / "dags" / "customer_warning_daily.py"
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-_TURN_SECONDS = 5
+_TURN = timedelta(seconds=15)
 _is_command = False  # whether `run_dag` is at work in this process, whose command sees to it that nobody else is
 
 
@@ -39,7 +38,7 @@ def _task(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     @wraps(function)
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         if not _is_command:
-            _wait_for_turn()
+            _take_turn()
         try:
             return function(*args, **kwargs)
         except (GateStopped, ConfigurationError) as error:
@@ -48,15 +47,16 @@ def _task(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     return call
 
 
-def _wait_for_turn() -> None:
+def _take_turn() -> None:
     context = get_current_context()
     run, instance = context["dag_run"], context["task_instance"]
 
     def is_at_work(other: str) -> bool:
         return instance.get_dr_count(run.dag_id, run_ids=[other], states=["running"]) > 0
 
-    while not runs.take_turn(tasks.warehouse(), run.run_id, is_at_work):
-        time.sleep(_TURN_SECONDS)
+    if not runs.take_turn(tasks.warehouse(), run.run_id, is_at_work):
+        # Waiting would hold a slot that the others may need to end.
+        raise AirflowRescheduleException(datetime.now(UTC) + _TURN)  # type: ignore[no-untyped-call]
 
 
 @task
