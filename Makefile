@@ -19,13 +19,19 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast bench check format lock clean FORCE
+.PHONY: help run up down test test-fast bench check format lock clean FORCE
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
 
 run: $(VENV)/.run ## install what is missing, then run the platform on COMPANY=company (AS_OF=2026-06-30 for one day)
 	@$(BIN)/early-warning run --company "$(COMPANY)" $(if $(AS_OF),--as-of "$(AS_OF)")
+
+up: $(VENV)/.run ## start Airflow's page and scheduler on COMPANY=company at 127.0.0.1:8080 (EARLY_WARNING_UI_PORT=…)
+	@$(BIN)/early-warning up --company "$(COMPANY)"
+
+down: $(VENV)/.run ## stop what `make up` started
+	@$(BIN)/early-warning down
 
 test: $(VENV)/.dev ## all tests
 	$(BIN)/python -m pytest

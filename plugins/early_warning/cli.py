@@ -10,6 +10,7 @@ import argparse
 import csv
 import json
 import os
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,11 +24,11 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from early_warning import runs, tasks
-from early_warning.embedded import postgres
+from early_warning.embedded import postgres, stack
 from early_warning.embedded.account import PostgresUnavailable
 from early_warning.problems import ConfigurationError
 from early_warning.runs import Moment
-from early_warning.settings import PROJECT, Company, home
+from early_warning.settings import PROJECT, Company, home, load_company
 from early_warning.summary import summary
 from early_warning.warehouse import Warehouse, migrate
 
@@ -69,6 +70,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--to", dest="last", type=date.fromisoformat, help="last of several days")
     run.add_argument("--json", action="store_true", help="print what became of the runs as JSON")
     run.set_defaults(command=_run)
+
+    up = commands.add_parser("up", help="start Airflow's page and scheduler on this home, until `down`")
+    up.add_argument("--company", type=Path, default=PROJECT / "company", help="company folder (default: company/)")
+    up.set_defaults(command=_up)
+
+    down = commands.add_parser("down", help="stop what `up` started")
+    down.set_defaults(command=_down)
+
+    airflow = commands.add_parser("airflow", help="a command of Airflow's own on this home: airflow backfill create …")
+    airflow.add_argument("words", nargs=argparse.REMAINDER, metavar="…")
+    airflow.set_defaults(command=_airflow)
 
     status = commands.add_parser("status", help="what is published, what is owed")
     status.add_argument("--json", action="store_true")
@@ -116,7 +128,8 @@ def _run(options: argparse.Namespace) -> int:
     with _warehouse() as warehouse:
         migrate(warehouse)
         _enter_environment(warehouse, company)
-        with _alone(warehouse), _airflow() as run_dag:
+        os.environ["EARLY_WARNING_PROGRESS"] = "1"
+        with _alone(warehouse), _dag_runner() as run_dag:
             tasks.enrol(warehouse, company)
             reports = [*_run_moments(warehouse, company, asked, run_dag)]
     if options.json:
@@ -190,7 +203,7 @@ def _due(warehouse: Warehouse, company: Company, has_caught_up: bool) -> list[Mo
 
 
 @contextmanager
-def _airflow() -> Iterator[Callable[[Moment], None]]:
+def _dag_runner() -> Iterator[Callable[[Moment], None]]:
     """Airflow in this process, imported when the first run needs it: that takes seconds."""
     imported: list[Any] = []
 
@@ -223,34 +236,19 @@ def _airflow_log() -> Iterator[None]:
 
 
 def _enter_environment(warehouse: Warehouse, company: Company) -> None:
-    """Say to the tasks, which know no command line, which company and warehouse this process works for."""
+    """Say to the tasks, which know no command line, which company and warehouse this process works for.
+
+    Of Airflow's settings those win that a person set in the environment.
+    """
     os.environ |= {
         "EARLY_WARNING_COMPANY": str(company.folder),
         "EARLY_WARNING_HOME": str(home()),
         "EARLY_WARNING_DSN": warehouse.dsn,
         "EARLY_WARNING_READER_DSN": warehouse.reader_dsn,
-        "EARLY_WARNING_PROGRESS": "1",
     }
-    settings = airflow_environment() | (demo_environment() if company.simulation else {})
+    settings = stack.environment(home()) | (demo_environment() if company.simulation else {})
     for name, value in settings.items():
         os.environ.setdefault(name, value)
-
-
-def airflow_environment() -> dict[str, str]:
-    """Settings of an Airflow that lives in the home; what a person set in the environment wins over them."""
-    folder, metadata = home() / "airflow", postgres.airflow_dsn(home())
-    return {
-        "AIRFLOW_HOME": str(folder),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": metadata.replace("+psycopg2", "+psycopg_async"),
-        "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
-        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-    }
 
 
 def demo_environment() -> dict[str, str]:
@@ -267,10 +265,9 @@ def demo_environment() -> dict[str, str]:
 
 @contextmanager
 def _alone(warehouse: Warehouse) -> Iterator[None]:
-    """One run at a time in a warehouse: each goes on from the levels of the one before."""
-    with warehouse.connect(autocommit=True) as connection:
-        row = connection.execute("select pg_try_advisory_lock(hashtext('early_warning.run'))").fetchone()
-        if not (row and row[0]):
+    """Let nobody else run in this warehouse while the block does."""
+    with runs.alone(warehouse) as is_alone:
+        if not is_alone:
             raise ConfigurationError.about("another run is at work in this home", "wait until it has ended")
         yield
 
@@ -283,6 +280,38 @@ def _warehouse() -> Iterator[Warehouse]:
         return
     with postgres.running_postgres(home()) as warehouse:
         yield warehouse
+
+
+# --- the full stack -----------------------------------------------------------------------------------------------
+
+
+def _up(options: argparse.Namespace) -> int:
+    company, _ = tasks.check_configuration(options.company)
+    print("Airflow starts; that takes about a minute", file=sys.stderr)
+    with _migrated() as warehouse:
+        tasks.enrol(warehouse, company)
+        _enter_environment(warehouse, company)
+        found = stack.up(home())
+    print(
+        f"Airflow is up: {found.url}\n  user      {stack.USER}\n  password  in {found.password_file}\n"
+        f"  logs      in {home() / 'airflow'}\n  `make down` stops it",
+        file=sys.stderr,
+    )
+    return DONE
+
+
+def _down(options: argparse.Namespace) -> int:
+    print("Airflow is down" if stack.down(home()) else "Airflow was not up", file=sys.stderr)
+    return DONE
+
+
+def _airflow(options: argparse.Namespace) -> int:
+    with _migrated() as warehouse:
+        company = warehouse.rows("select folder from ops.company")
+        if not company:
+            raise ConfigurationError.about("nothing ran in this home yet", "type `early-warning run` or `up` first")
+        _enter_environment(warehouse, load_company(Path(company[0]["folder"])))
+        return subprocess.run([sys.executable, "-m", "airflow", *options.words], check=False).returncode  # noqa: S603
 
 
 # --- looking ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -71,6 +71,43 @@ class Step:
 
     rows: int | None = None
     message: str | None = None
+
+
+@contextmanager
+def alone(warehouse: Warehouse) -> Iterator[bool]:
+    """Let one at a time begin runs: each goes on from the levels of the one before. Whether nobody else does."""
+    with warehouse.connect(autocommit=True) as connection:
+        row = connection.execute("select pg_try_advisory_lock(hashtext('early_warning.run'))").fetchone()
+        yield bool(row and row[0])
+
+
+def take_turn(warehouse: Warehouse, dag_run: str, is_at_work: Callable[[str], bool]) -> bool:
+    """Make a scheduler's DAG run the one at work, unless a command or another DAG run is. Whether it is the one now.
+
+    A command holds `alone` while it runs. A DAG run's tasks are processes of their own that could hold nothing in
+    between, so its name is kept, and `is_at_work` tells whether the run of that name still is.
+    """
+    if scheduled(warehouse) == dag_run:
+        return True
+    with alone(warehouse) as is_alone:
+        other = scheduled(warehouse)
+        if not is_alone or (other and is_at_work(other)):
+            return False
+        with warehouse.connect() as connection:
+            connection.execute("delete from ops.scheduled_run")
+            connection.execute("insert into ops.scheduled_run (dag_run_id) values (%s)", (dag_run,))
+        return True
+
+
+def scheduled(warehouse: Warehouse) -> str | None:
+    """The scheduler's DAG run that is at work, or was the last that was."""
+    rows = warehouse.rows("select dag_run_id from ops.scheduled_run")
+    return rows[0]["dag_run_id"] if rows else None
+
+
+def is_published(warehouse: Warehouse, run_id: int) -> bool:
+    """Whether readers may have seen the run: then its rows stay as they are."""
+    return bool(warehouse.rows("select 1 from ops.run where run_id = %s and state = 'published'", run_id))
 
 
 def open_run(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, policy_hash: str) -> int:

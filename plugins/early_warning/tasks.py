@@ -10,8 +10,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from early_warning import policy, runs
 from early_warning.problems import ConfigurationError, GateStopped, Problem
@@ -124,6 +125,22 @@ def simulate(current: Company, through: date) -> None:
     demo.prepare(home() / "demo", current.simulation, through, crm)
 
 
+Arguments = ParamSpec("Arguments")
+
+
+def _until_published(
+    function: Callable[Concatenate[int, Arguments], int],
+) -> Callable[Concatenate[int, Arguments], int]:
+    """Leave a published run as it is, whoever clears a task of it, or comes after another process went on with it."""
+
+    @wraps(function)
+    def call(run: int, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
+        return run if runs.is_published(warehouse(), run) else function(run, *args, **kwargs)
+
+    return call
+
+
+@_until_published
 def extract(run: int, source: str, dsn_of: Callable[[str], str]) -> int:
     """Read what is new at a source and land it; returns the run id.
 
@@ -142,6 +159,7 @@ def extract(run: int, source: str, dsn_of: Callable[[str], str]) -> int:
     return run
 
 
+@_until_published
 def gate_source(run: int, source: str) -> int:
     """Judge what a source delivered; stops the run on anything critical."""
     from early_warning import quality
@@ -152,6 +170,7 @@ def gate_source(run: int, source: str) -> int:
     return run
 
 
+@_until_published
 def gate_landing(run: int) -> int:
     """Look for rows of customers nobody knows, judge all sources together, and accept the batches."""
     from early_warning import landing, quality
@@ -167,6 +186,7 @@ def gate_landing(run: int) -> int:
     return run
 
 
+@_until_published
 def transform(run: int) -> int:
     """Build indicators and levels under the run's id."""
     from early_warning import transform as dbt
@@ -180,6 +200,7 @@ def transform(run: int) -> int:
     return run
 
 
+@_until_published
 def gate_marts(run: int) -> int:
     """Judge what would be published."""
     from early_warning import quality
@@ -189,6 +210,7 @@ def gate_marts(run: int) -> int:
     return run
 
 
+@_until_published
 def publish(run: int) -> int:
     """Move the pointer."""
     with runs.step(warehouse(), run, "publish"):

@@ -158,6 +158,11 @@ create table if not exists ops.built_project (
     built_at timestamptz not null default now()
 );
 
+-- The DAG run of a scheduler that is at work, or was the last that was.
+create table if not exists ops.scheduled_run (
+    dag_run_id text primary key
+);
+
 create table if not exists ops.outbox (
     mail_key text primary key,
     run_id bigint not null references ops.run (run_id),
