@@ -9,7 +9,7 @@ What counts in the end is not decided here: `Sources` makes the batches, `oracle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -652,20 +652,19 @@ class Troupe:
     _playing: list[tuple[str, Iterator[None]]] = field(default_factory=list)
 
     @classmethod
-    def settled(cls, sources: Sources, random: Random, moments: list[Moment], count: int = 24) -> Troupe:
-        """Customers with a past and a future: settled ones, and ones whose edges lie on some day to come."""
-        troupe = cls(sources, random, [f"C{number:02}" for number in range(count)])
-        for first, second in zip(troupe.customers[0::4], troupe.customers[1::4], strict=True):
-            settle(Scene(sources, random, first, second))
-        for customer_id in (each for pair in zip(troupe.customers[2::4], troupe.customers[3::4]) for each in pair):
-            scene = Scene(sources, random, customer_id, customer_id)
-            since = random.choice((None, None, scene.day(700), scene.day(-5)))
-            segment = random.choice(("retail", "trade", None))
-            scene.customer(customer_id, segment=segment, customer_since=since)
-            pen = Pen(customer_id, random.choice(moments), random, {data_set: [] for data_set in COLUMNS})
-            for chapter in (*random.sample(DEMAND, 2), *random.sample(OTHER, 2)):
-                chapter(pen)
-            troupe._playing.append((f"life of {customer_id}", life(scene, pen.rows)))
+    def of(cls, sources: Sources, random: Random, moments: Sequence[Moment], pairs: int = 12) -> Troupe:
+        """Pairs of customers, one pair with an ordinary past, the next with edges that lie on some moment to come."""
+        troupe = cls(sources, random, [f"C{number:02}" for number in range(2 * pairs)])
+        for number in range(0, 2 * pairs, 4):
+            settle(Scene(sources, random, *troupe.customers[number : number + 2]))
+            for customer_id in troupe.customers[number + 2 : number + 4]:
+                scene = Scene(sources, random, customer_id, customer_id)
+                since = random.choice((None, None, scene.day(700), scene.day(-5)))
+                scene.customer(customer_id, segment=random.choice(("retail", "trade", None)), customer_since=since)
+                pen = Pen(customer_id, random.choice(moments), random, {data_set: [] for data_set in COLUMNS})
+                for chapter in (*random.sample(DEMAND, 2), *random.sample(OTHER, 2)):
+                    chapter(pen)
+                troupe._playing.append((f"life of {customer_id}", life(scene, pen.rows)))
         return troupe
 
     def act(self, beginnings: int) -> None:
