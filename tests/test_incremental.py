@@ -100,9 +100,10 @@ class Chain:
             query = f"select * from marts.{mart} where run_id = %s"
             incremental, anew = (_by_key(each.rows(query, run_id)) for each in (self.warehouse, copy))
             found += [
-                f"{mart} {key}: incremental {incremental.get(key)}, from scratch {anew.get(key)}"
+                f"{mart} {key} {column}: {_of(incremental, key, column)!r}, from scratch {_of(anew, key, column)!r}"
                 for key in sorted(incremental.keys() | anew.keys())
-                if incremental.get(key) != anew.get(key)
+                for column in (incremental.get(key) or anew[key])
+                if _of(incremental, key, column) != _of(anew, key, column)
             ]
         assert found == [], self._told("a build from scratch", found)
         self.databases.drop(copy)
@@ -130,6 +131,10 @@ class Chain:
         lines = "\n".join(found[:40])
         story = "\n".join(self.story[-60:])
         return f"{len(found)} figures differ from {other}:\n{lines}\n\nWhat happened:\n{story}"
+
+
+def _of(rows: dict[Any, dict[str, Any]], key: Any, column: str) -> Any:
+    return rows[key][column] if key in rows else "no row"
 
 
 def _by_key(rows: list[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
