@@ -37,7 +37,7 @@ test: $(VENV)/.dev ## all tests
 	$(BIN)/python -m pytest
 
 test-fast: $(VENV)/.dev ## the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not exhaustive"
 
 BENCH_SIZE ?= full
 bench: $(VENV)/.bench ## measure what the platform costs, into docs/benchmarks.md (BENCH_SIZE=small for a tenth of the rows)
