@@ -152,12 +152,6 @@ create table if not exists ops.gate_result (
     primary key (run_id, gate, result_no)
 );
 
--- The dbt project whose views and words readers see now; another one replaces them, the same leaves them alone.
-create table if not exists ops.built_project (
-    fingerprint text primary key,
-    built_at timestamptz not null default now()
-);
-
 create table if not exists ops.outbox (
     mail_key text primary key,
     run_id bigint not null references ops.run (run_id),
