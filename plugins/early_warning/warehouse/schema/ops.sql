@@ -152,12 +152,6 @@ create table if not exists ops.gate_result (
     primary key (run_id, gate, result_no)
 );
 
--- The dbt project whose views and words readers see now; another one replaces them, the same leaves them alone.
-create table if not exists ops.built_project (
-    fingerprint text primary key,
-    built_at timestamptz not null default now()
-);
-
 -- The DAG run of a scheduler that is at work, or was the last that was.
 create table if not exists ops.scheduled_run (
     dag_run_id text primary key
