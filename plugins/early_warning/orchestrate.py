@@ -59,6 +59,7 @@ transform = task(_final(tasks.transform))
 gate_marts = task(_final(tasks.gate_marts))
 publish = task(_final(tasks.publish))
 send_digests = task(_final(tasks.send_digests))
+tidy_warehouse = task(_final(tasks.tidy_warehouse))
 
 
 def tell_operators(context: Context) -> None:
