@@ -77,6 +77,7 @@ def _alone(connection: Connection) -> Iterator[None]:
     if not _value(connection, "select pg_try_advisory_lock(hashtext('early_warning.upkeep'))"):
         raise WarehouseBusy("another upkeep is at work")
     connection.execute("set lock_timeout = '5s'")
+    connection.execute("set synchronous_commit = off")  # what a crash takes back goes the next time
     try:
         yield
     except LockNotAvailable as error:
