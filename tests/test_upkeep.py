@@ -8,18 +8,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 
+from dirty_days import ALL_STAMPED, DIRT, SOME_APPEND, Scene, Sources, settle
 from early_warning import landing, runs, tasks, upkeep
 from early_warning.digest import UnknownMail, outbox_resend, outbox_show
 from early_warning.problems import ConfigurationError
 from early_warning.settings import PROJECT, Retention, load_company
 from early_warning.warehouse import Warehouse, migrate
+from histories import SHANGHAI
 from homes import demo_company
+from oracle import Moment
+from test_incremental import LEAP_DAYS, Chain, changed_policy
 from test_landing import contents, deliver, order, sales
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -390,6 +395,16 @@ def test_of_snapshots_the_newest_stays_with_those_it_replaced_lately(judged: War
     assert judged.rows("select count(*) as n from ops.delivery") == [{"n": 5}], "what was read stays known"
 
 
+def test_what_was_appended_goes_once_a_snapshot_has_replaced_it_and_is_compared_with_it(judged: Warehouse) -> None:
+    publish_days(judged, date(2026, 6, 1), TODAY)
+    batch_of(judged, 1, "sales.orders", "append", [an_order("a", 9), an_order("b", 9)])
+    upkeep.tidy(judged, SHORT)
+    snapshot = batch_of(judged, 2, "sales.orders", "snapshot", [an_order("a", 3), an_order("b", 3)])
+    changed = batch_of(judged, 3, "sales.orders", "append", [an_order("a", 4)])
+    upkeep.tidy(judged, SHORT)
+    assert versions(judged) == {("a", changed), ("b", snapshot)}
+
+
 def a_ticket() -> Row:
     return {"customer_id": "C1", "ticket_id": "T1", "kind": "inquiry", "opened_at": datetime(2026, 1, 1, tzinfo=UTC)}
 
@@ -588,25 +603,31 @@ def test_home_of_an_earlier_version_gets_what_upkeep_needs(warehouse: Warehouse)
 
 
 @pytest.mark.slow
-def test_rebuild_from_what_upkeep_left_judges_as_one_from_all_versions(warehouse: Warehouse) -> None:
-    """History of the worked example: snapshots that newer ones replaced, orders that were other before."""
-    world = read_world(EXAMPLE)
-    zone, day = TIME_ZONE, RUN_DATES[-1]
-    wrong = [{**row, "amount": 1, "ordered_at": row["ordered_at"] - timedelta(days=400)} for row in world["sales.orders"]]
-    land(warehouse, {**world, "sales.orders": wrong}, zone)
-    land_more(warehouse, world, mode="snapshot")
-    warehouse.execute("update ops.batch set mode = 'append' where data_set in ('sales.orders', 'finance.payments')")
-    judge_by_sql(warehouse, Moment.midnight_after(RUN_DATES[0], zone), zone)
-
-    before = judge_by_sql(warehouse, Moment.midnight_after(day, zone), zone)
-    [row] = warehouse.rows("select previous_run_id from ops.run where run_id = %s", before)
-    warehouse.execute("update ops.run set finished_at = now() where state = 'published'")
-    dropped = upkeep.tidy(warehouse, Retention(detail_days=7)).dropped
-    assert dropped["landing.sales_orders"].rows == len(wrong)
-    assert dropped["landing.sales_customers"].rows == len(world["sales.customers"])
-
-    after = judge_by_sql(warehouse, Moment.midnight_after(day, zone), zone, from_scratch=True)
-    assert read_run(warehouse, after) == read_run(warehouse, before)
+def test_what_upkeep_left_judges_as_all_versions_do(postgres: Any, warehouse: Warehouse, tmp_path: Path) -> None:
+    """Dirt of every kind, upkept every day, against the oracle, which knows all that was ever delivered."""
+    policy = changed_policy(tmp_path / "policy", "hysteresis_and_budget", min_segment_customers="1")
+    sources = Sources(SOME_APPEND, ALL_STAMPED, Moment.midnight_after(LEAP_DAYS[0], SHANGHAI))
+    chain = Chain(postgres, warehouse, sources, policy)
+    stages = [Scene(sources, Random(1), each.__name__, f"{each.__name__}/other") for each in DIRT]
+    for stage in stages:
+        settle(stage)
+    playing = [script(stage) for script, stage in zip(DIRT, stages, strict=True)]
+    dropped: dict[str, int] = {}
+    for day in LEAP_DAYS:
+        sources.today = Moment.midnight_after(day, chain.zone)
+        for script in playing:
+            next(script, None)
+        chain.deliver()
+        if day in (LEAP_DAYS[0], LEAP_DAYS[-1]):
+            run_id = chain.judge(sources.today)
+        # all that is delivered belongs to a run of 1900, so it is old at once
+        for table, what in upkeep.tidy(warehouse, Retention()).dropped.items():
+            dropped[table] = dropped.get(table, 0) + what.rows
+    assert {table for table in dropped if table.startswith("landing.")} >= {
+        "landing.sales_orders",
+        "landing.sales_customers",
+    }
+    chain.check_from_scratch(run_id)
 
 
 # --- settings -----------------------------------------------------------------------------------------------------

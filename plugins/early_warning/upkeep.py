@@ -20,7 +20,7 @@ from early_warning.contract import DATA_SETS, DataSet
 from early_warning.settings import Retention
 from early_warning.warehouse import Connection, Warehouse
 
-# Of an append data set the newest version of a record stays, and of these the version with the least such date as well.
+# The newest version of a record stays; of these also the one with the least such date, which staging publishes.
 _FIRST_SEEN = {"sales.customers": "customer_since"}
 
 
@@ -63,9 +63,8 @@ def tidy(warehouse: Warehouse, retention: Retention) -> Outcome:
             upkeep.drop_runs(retention)
             upkeep.drop_explanations()
             upkeep.drop_unaccepted_batches()
-            upkeep.drop_superseded_snapshots()
             for data_set in DATA_SETS.values():
-                upkeep.drop_superseded_versions(data_set)
+                upkeep.drop_replaced(data_set)
         # In place of the autovacuum, for which an embedded server does not run long enough. A table that is locked is
         # left for the next time; not to truncate keeps readers from waiting.
         connection.execute("vacuum (analyze, skip_locked, truncate false)")
@@ -180,36 +179,32 @@ class _Upkeep:
                     self._delete(f"landing.{data_set.table}", "where _batch_id = %(batch_id)s", batch_id=batch_id)
                     self._delete("ops.delivery", "where batch_id = %(batch_id)s", batch_id=batch_id)
 
-    def drop_superseded_snapshots(self) -> None:
-        """Drop whole states of a data set that a newer one replaced long ago. What was delivered stays known."""
-        for batch_id, data_set in self._batches(
-            "state = 'accepted' and mode = 'snapshot' and exists (select from ops.batch as newer"
-            " where newer.data_set = batch.data_set and newer.batch_id > batch.batch_id and newer.mode = 'snapshot'"
-            " and newer.state = 'accepted' and newer.run_id <= %(old_run_id)s)"
-        ):
-            with self._step():
-                self._delete(f"landing.{data_set.table}", "where _batch_id = %(batch_id)s", batch_id=batch_id)
-                self.connection.execute("update ops.batch set upkept_at = now() where batch_id = %s", (batch_id,))
+    def drop_replaced(self, data_set: DataSet) -> None:
+        """Drop what old batches replaced: a snapshot all that came before it, others older versions of their records.
 
-    def drop_superseded_versions(self, data_set: DataSet) -> None:
-        """Drop versions of records that a newer one replaced long ago; marks of deletion stay, being the newest."""
-        batches = [
-            batch_id for batch_id, other in self._batches("state = 'accepted' and mode = 'append'") if other == data_set
-        ]
+        Only records of batches that upkeep has not been over yet are looked at: cost follows change. Marks of deletion
+        stay, being the newest versions. Which files were read stays known.
+        """
+        accepted = "select batch_id from ops.batch where data_set = %(data_set)s and state = 'accepted'"
+        batches = self._batches("state = 'accepted' and data_set = %(data_set)s", data_set=data_set.name)
         if not batches:
             return
-        columns = (*data_set.storage_key, "_batch_id")
-        first_seen = _FIRST_SEEN.get(data_set.name)
-        condition = sql.SQL(_SUPERSEDED).format(
-            table=sql.Identifier("landing", data_set.table),
-            key=sql.SQL(", ").join(map(sql.Identifier, data_set.key)),
-            columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
-            first_seen=sql.Identifier(first_seen) if first_seen else sql.NULL,
-            same=sql.SQL(" and ").join(sql.SQL("dropped.{0} = placed.{0}").format(sql.Identifier(c)) for c in columns),
+        found: dict[str, Any] = {"data_set": data_set.name, "batches": [batch_id for batch_id, _ in batches]}
+        found["snapshot"] = _value(
+            self.connection,
+            "select coalesce(max(batch_id), 0) from ops.batch"
+            " where data_set = %s and state = 'accepted' and mode = 'snapshot' and run_id <= %s",
+            data_set.name,
+            self.old_run_id,
         )
+        table = f"landing.{data_set.table}"
         with self._step():
-            self._delete(f"landing.{data_set.table}", condition, batches=batches)
-            self.connection.execute("update ops.batch set upkept_at = now() where batch_id = any(%s)", (batches,))
+            self._delete(table, f"where _batch_id < %(snapshot)s and _batch_id in ({accepted})", **found)
+            if found["batches"][-1] > found["snapshot"]:
+                self._delete(table, _older_versions(data_set), **found)
+            self.connection.execute(
+                "update ops.batch set upkept_at = now() where batch_id = any(%s)", (found["batches"],)
+            )
 
     @contextmanager
     def _step(self) -> Iterator[None]:
@@ -259,14 +254,14 @@ class _Upkeep:
         )
         return [run_id for (run_id,) in found]
 
-    def _batches(self, condition: LiteralString) -> list[tuple[int, DataSet]]:
+    def _batches(self, condition: LiteralString, **parameters: Any) -> list[tuple[int, DataSet]]:
         """Old batches that upkeep is not done with."""
         found = self.connection.execute(
             sql.SQL(
                 "select batch_id, data_set from ops.batch where upkept_at is null and run_id <= %(old_run_id)s"
                 " and {} order by batch_id"
             ).format(sql.SQL(condition)),
-            {"old_run_id": self.old_run_id},
+            {"old_run_id": self.old_run_id, **parameters},
         )
         return [(batch_id, DATA_SETS[data_set]) for batch_id, data_set in found]
 
@@ -327,9 +322,9 @@ where
     end
 """
 
-# Only records that batches brought which upkeep has not been over: cost follows change. Versions that arrived together
-# with the same time of change both stay.
-_SUPERSEDED = """
+
+# Versions that arrived together with the same time of change both stay.
+_OLDER_VERSIONS = """
 using (
     select
         {columns},
@@ -341,9 +336,27 @@ using (
     where
         _batch_id in (
             select batch_id from ops.batch
-            where state = 'accepted' and mode = 'append' and run_id <= %(old_run_id)s
+            where
+                data_set = %(data_set)s
+                and state = 'accepted'
+                and batch_id >= %(snapshot)s
+                and run_id <= %(old_run_id)s
         )
         and ({key}) in (select {key} from {table} where _batch_id = any(%(batches)s))
 ) as placed
 where {same} and placed.place > 1 and not placed.is_first_seen
 """
+
+
+def _older_versions(data_set: DataSet) -> sql.Composed:
+    """Condition of the versions of a data set's records that one of some batches, or an earlier one, stands above."""
+    columns = (*data_set.storage_key, "_batch_id")
+    same = (sql.SQL("dropped.{0} = placed.{0}").format(sql.Identifier(column)) for column in columns)
+    first_seen = _FIRST_SEEN.get(data_set.name)
+    return sql.SQL(_OLDER_VERSIONS).format(
+        table=sql.Identifier("landing", data_set.table),
+        key=sql.SQL(", ").join(map(sql.Identifier, data_set.key)),
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        first_seen=sql.Identifier(first_seen) if first_seen else sql.NULL,
+        same=sql.SQL(" and ").join(same),
+    )

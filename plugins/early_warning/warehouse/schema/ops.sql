@@ -69,7 +69,7 @@ create table if not exists ops.batch (
     previous_rows bigint,
     newest_file_date date,
     landed_at timestamptz not null default now(),
-    upkept_at timestamptz -- its rows are gone or, in append mode, those that it superseded
+    upkept_at timestamptz -- what it replaced is gone or, where no gate accepted it, its own rows
 );
 create index if not exists batch_data_set on ops.batch (data_set, batch_id);
 alter table ops.batch add column if not exists is_staged boolean not null default false;
