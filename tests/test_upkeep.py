@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,11 +20,12 @@ import pytest
 from dirty_days import ALL_STAMPED, DIRT, SOME_APPEND, Scene, Sources, settle
 from early_warning import landing, runs, tasks, upkeep
 from early_warning.digest import UnknownMail, outbox_resend, outbox_show
+from early_warning.embedded.postgres import airflow_dsn, running_postgres
 from early_warning.problems import ConfigurationError
 from early_warning.settings import PROJECT, Retention, load_company
 from early_warning.warehouse import Warehouse, migrate
 from histories import SHANGHAI
-from homes import demo_company
+from homes import Home, demo_company, environment, published
 from oracle import Moment
 from test_incremental import LEAP_DAYS, Chain, changed_policy
 from test_landing import contents, deliver, order, sales
@@ -53,8 +56,9 @@ def publish_days(warehouse: Warehouse, first: date, last: date) -> None:
     """Publish the days, each going on from the one before, three customers a day; everything is told."""
     warehouse.execute(
         "with opened as (insert into ops.run (as_of_date, as_of_at, company_time_zone, policy_hash, state, is_backfill,"
-        " published_at, composed_at, finished_at) select day, day + interval '16 hours', 'Asia/Shanghai', 'p',"
-        " 'published', false, now(), now(), now() from generate_series(%s::date, %s::date, interval '1 day') as day"
+        " opened_at, published_at, composed_at, finished_at) select day, day + interval '16 hours', 'Asia/Shanghai',"
+        " 'p', 'published', false, day + interval '16 hours', now(), now(), now()"
+        " from generate_series(%s::date, %s::date, interval '1 day') as day"
         " returning run_id, as_of_date) insert into ops.publication (as_of_date, run_id) select as_of_date, run_id"
         " from opened",
         first,
@@ -85,9 +89,10 @@ def write_rows(warehouse: Warehouse) -> None:
     )
 
 
-def open_run(warehouse: Warehouse, day: date, state: str = "running") -> int:
-    """Open the run of a day as a task does, and leave it in a state."""
+def open_run(warehouse: Warehouse, day: date, state: str = "running", opened_on: date | None = None) -> int:
+    """Open the run of a day as a task does, on that day unless said otherwise, and leave it in a state."""
     run_id = runs.open_run(warehouse, runs.Moment.of_day(day, ZONE), ZONE, "p")
+    warehouse.execute("update ops.run set opened_at = %s where run_id = %s", opened_on or day, run_id)
     if state == "published":
         runs.publish(warehouse, run_id)
         runs.finish(warehouse, run_id)
@@ -164,11 +169,9 @@ def test_newest_day_stays_when_nothing_was_published_for_years(judged: Warehouse
 
 def test_day_ahead_of_the_clock_makes_nothing_old(judged: Warehouse) -> None:
     publish_days(judged, date(2026, 4, 1), TODAY)
-    open_run(judged, date(2062, 6, 30), "published")
-    open_run(judged, TODAY, "stopped")
-    clock = datetime.now(ZONE).date()
-    outcome = upkeep.tidy(judged, Retention(daily_days=3650))
-    assert (outcome.today, outcome.dropped) == (clock, {})
+    open_run(judged, date(2062, 6, 30), "published", opened_on=TODAY)
+    outcome = upkeep.tidy(judged, Retention())
+    assert (outcome.today, outcome.dropped) == (TODAY, {})
 
 
 def test_runs_that_no_day_shows_go_when_they_are_old(judged: Warehouse) -> None:
@@ -628,6 +631,80 @@ def test_what_upkeep_left_judges_as_all_versions_do(postgres: Any, warehouse: Wa
         "landing.sales_customers",
     }
     chain.check_from_scratch(run_id)
+
+
+# One run of the DAG in a process of its own, as Airflow's `dag.test` does it.
+_RUN_DAG = """
+import sys
+from airflow.utils.db import initdb
+initdb()
+sys.path.insert(0, sys.argv[1])
+import warehouse_upkeep_weekly
+print("STATE", warehouse_upkeep_weekly.weekly.test().state.value)
+"""
+
+
+@pytest.mark.slow
+def test_dag_and_command_drop_an_old_day_and_say_so(home: Home, tmp_path: Path) -> None:
+    with running_postgres(home.folder) as warehouse:
+        first_day = published(warehouse, "2026-06-30")
+        old_days = [publish_copy(warehouse, day) for day in ("2019-01-05", "2020-01-05")]
+        assert all(published(warehouse, "2020-01-05").values())
+        metadata = airflow_dsn(home.folder)
+        variables = {
+            "AIRFLOW_HOME": str(tmp_path),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": metadata.replace("+psycopg2", "+psycopg_async"),
+            "EARLY_WARNING_COMPANY": str(home.company),
+            "EARLY_WARNING_HOME": str(home.folder),
+            "EARLY_WARNING_DSN": warehouse.dsn,
+            "EARLY_WARNING_READER_DSN": warehouse.reader_dsn,
+        }
+        answer = subprocess.run(
+            [sys.executable, "-c", _RUN_DAG, PROJECT / "dags"],
+            env=environment(**variables),
+            capture_output=True,
+            text=True,
+        )
+        assert "STATE success" in answer.stdout, answer.stdout + answer.stderr
+        assert values(warehouse, "select run_id from ops.run where dropped_at is not null") == old_days
+        assert published(warehouse, "2026-06-30") == first_day
+        assert not any(rows for view, rows in published(warehouse, "2020-01-05").items() if view != "runs")
+
+        publish_copy(warehouse, "2018-01-05")
+        told = home.command("upkeep", "--company", str(home.company), "--json").json
+        assert told["today"] == "2026-06-30"
+        assert told["dropped"]["ops.publication"]["rows"] == 1
+        assert told["dropped"]["marts.fct_indicator_values"]["rows"] == len(first_day["indicator_values"])
+        assert "rows dropped" in home.command("status").stdout
+        again = home.command("upkeep", "--company", str(home.company))
+        assert (again.code, again.stdout) == (0, "Nothing was old enough to be dropped.\n")
+        with warehouse.connect(autocommit=True) as other:
+            other.execute("select pg_advisory_lock(hashtext('early_warning.upkeep'))")
+            busy = home.command("upkeep", "--company", str(home.company))
+        assert (busy.code, "another upkeep is at work" in busy.stderr) == (2, True)
+
+
+def publish_copy(warehouse: Warehouse, day: str) -> int:
+    """Publish the first run's rows as those of another day."""
+    [run] = warehouse.rows(
+        "insert into ops.run (as_of_date, as_of_at, company_time_zone, policy_hash, state, is_backfill, published_at,"
+        " finished_at) select %s, %s, company_time_zone, policy_hash, state, true, now(), now() from ops.run"
+        " where run_id = 1 returning run_id",
+        day,
+        day,
+    )
+    for table in ("dim_customers", "fct_customer_levels", "fct_indicator_values"):
+        warehouse.execute(
+            f"insert into marts.{table} select (jsonb_populate_record(mart, jsonb_build_object('run_id', %s::bigint,"
+            f" 'as_of_date', %s::date))).* from marts.{table} as mart where run_id = 1",
+            run["run_id"],
+            day,
+        )
+    warehouse.execute("insert into ops.publication (as_of_date, run_id) values (%s, %s)", day, run["run_id"])
+    return int(run["run_id"])
 
 
 # --- settings -----------------------------------------------------------------------------------------------------
