@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,7 +18,7 @@ import pytest
 from psycopg import sql
 
 import oracle
-from dirty_days import ALL_APPEND, ALL_SNAPSHOT, ALL_STAMPED, DIRT, SOME_APPEND, Scene, Script, Sources, settle
+from dirty_days import ALL_APPEND, ALL_SNAPSHOT, ALL_STAMPED, DIRT, SOME_APPEND, Scene, Script, Sources, Troupe, settle
 from early_warning import policy as policies
 from early_warning import runs, transform
 from early_warning.warehouse import Warehouse
