@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     unusable = quarantine.add_parser("list", help="those of the newest run: where, why, what to do")
     unusable.add_argument("--json", action="store_true")
     unusable.set_defaults(command=_quarantine_list)
+
+    upkeep = commands.add_parser("upkeep", help="drop what company.yml's retention no longer keeps")
+    upkeep.add_argument("--company", type=Path, default=PROJECT / "company", help="company folder (default: company/)")
+    upkeep.add_argument("--json", action="store_true", help="print what was dropped as JSON")
+    upkeep.set_defaults(command=_upkeep)
 
     dsn = commands.add_parser("dsn", help="connection string for BI tools (read-only role)")
     dsn.set_defaults(command=_dsn)
@@ -314,6 +320,29 @@ def _airflow(options: argparse.Namespace) -> int:
         return subprocess.run([sys.executable, "-m", "airflow", *options.words], check=False).returncode  # noqa: S603
 
 
+# --- upkeep -------------------------------------------------------------------------------------------------------
+
+
+def _upkeep(options: argparse.Namespace) -> int:
+    from early_warning import upkeep
+
+    company = load_company(options.company)
+    with _migrated() as warehouse:
+        tasks.enrol(warehouse, company)
+        try:
+            outcome = upkeep.tidy(warehouse, company.retention)
+        except upkeep.WarehouseBusy as error:
+            raise ConfigurationError.about(str(error), "wait until it has ended, then type this again") from None
+    if options.json:
+        print(json.dumps(asdict(outcome), default=str))
+    elif outcome.dropped:
+        rows = [(table, f"{what.rows:,}", f"{what.bytes / 1e6:,.1f} MB") for table, what in outcome.dropped.items()]
+        _print_table(("dropped from", "rows", "size"), rows)
+    else:
+        print("Nothing was old enough to be dropped.")
+    return DONE
+
+
 # --- looking ------------------------------------------------------------------------------------------------------
 
 
@@ -330,6 +359,7 @@ def _status(options: argparse.Namespace) -> int:
             "interrupted": runs.interrupted(warehouse),
             "owed": runs.owed(warehouse),
             "mails_waiting": warehouse.rows("select count(*) as n from ops.outbox where state = 'pending'")[0]["n"],
+            "upkeep": next(iter(warehouse.rows("select * from ops.upkeep order by upkeep_id desc limit 1")), None),
         }
     if options.json:
         print(json.dumps(state, ensure_ascii=False, default=str))
@@ -343,6 +373,10 @@ def _status(options: argparse.Namespace) -> int:
             print(f"           {line}")
     print(f"published  {', '.join(str(row['as_of_date']) for row in state['published']) or '–'}")
     print(f"mails      {state['mails_waiting']} waiting")
+    if upkeep := state["upkeep"]:
+        rows = sum(table["rows"] for table in upkeep["dropped"].values())
+        how = "" if upkeep["finished_at"] else " before it was interrupted"
+        print(f"upkeep     {upkeep['started_at']:%Y-%m-%d}: {rows:,} rows dropped{how}")
     return DONE
 
 
@@ -410,7 +444,7 @@ def _outbox_show(options: argparse.Namespace) -> int:
         mail = digest.outbox_show(warehouse, options.id)
     head = {name: value for name, value in mail.items() if name not in ("text", "html")}
     print(json.dumps(head, ensure_ascii=False, indent=2, default=str))
-    print(mail["text"])
+    print("(its body was dropped by upkeep)" if mail["text"] is None else mail["text"])
     return DONE
 
 

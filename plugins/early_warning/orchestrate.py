@@ -94,6 +94,7 @@ transform = task(_task(tasks.transform))
 gate_marts = task(_task(tasks.gate_marts))
 publish = task(_task(tasks.publish))
 send_digests = task(_task(tasks.send_digests))
+tidy_warehouse = task(tasks.tidy_warehouse)  # what is in its way is gone in a while: worth trying again
 
 
 def _dsn(connection_id: str) -> str:

@@ -119,14 +119,14 @@ def open_run(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, policy_hash: 
             (moment.cut_off,),
         ).fetchone()
         before = connection.execute(
-            "select run_id from ops.run where published_at is not null and as_of_at < %s"
+            "select run_id from ops.run where published_at is not null and dropped_at is null and as_of_at < %s"
             " order by as_of_at desc, run_id desc limit 1",
             (moment.cut_off,),
         ).fetchone()
         is_backfill, previous_run_id = bool(ahead and ahead[0]), before and before[0]
         resumed = connection.execute(
             "update ops.run set state = 'running', message = null, policy_hash = %s, previous_run_id = %s,"
-            " is_backfill = %s where run_id = (select max(run_id) from ops.run where as_of_at = %s)"
+            " is_backfill = %s, dropped_at = null where run_id = (select max(run_id) from ops.run where as_of_at = %s)"
             " and state in ('running', 'failed') returning run_id",
             (policy_hash, previous_run_id, is_backfill, moment.cut_off),
         ).fetchone()

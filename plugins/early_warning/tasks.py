@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import date
 from functools import wraps
 from pathlib import Path
@@ -231,6 +232,14 @@ def send_digests(run: int) -> int:
     return run
 
 
+def tidy_warehouse() -> dict[str, dict[str, int]]:
+    """Drop what the company's retention no longer keeps, and leave fresh statistics behind; says what went by table."""
+    from early_warning import upkeep
+
+    outcome = upkeep.tidy(warehouse(), company().retention)
+    return {table: asdict(dropped) for table, dropped in outcome.dropped.items()}
+
+
 def tell_operators(run_id: int | None, task: str, error: str) -> None:
     """Mail the operators that a task failed or a gate stopped the run: what, where, what to do."""
     from early_warning import digest
@@ -245,7 +254,7 @@ def tell_operators(run_id: int | None, task: str, error: str) -> None:
         recipients = ()
     notice = digest.Notice(
         subject=f"early-warning: run {run_id or '–'}, {task}: {state}",
-        text=f"{error}\n\n{_REMEDIES[state]}\n",
+        text=f"{error}\n\n{_REMEDIES.get(task, _REMEDIES[state])}\n",
         state=state,
         task=task,
         run_id=run_id,
@@ -259,6 +268,7 @@ _REMEDIES = {
     "failed": "Nothing was published; readers see the last good day. Run again: it goes on where it was.",
     "published": "The day is published; its mails wait. Run again: it sends what is owed, nothing twice.",
     "running": "Run again: it goes on where it was.",
+    "tidy_warehouse": "Runs and readers don't notice. Clear the task, or wait a week: it goes on where it was.",
 }
 
 
