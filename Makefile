@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check format lock clean FORCE
+.PHONY: help run test test-fast test-crash check format lock clean FORCE
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -32,6 +32,9 @@ test: $(VENV)/.dev ## all tests
 
 test-fast: $(VENV)/.dev ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow"
+
+test-crash: $(VENV)/.dev ## kill runs at every named point and at 100 random times (half an hour)
+	$(BIN)/python -m pytest tests/test_crashes.py -m slow
 
 comma := ,
 empty :=
