@@ -219,7 +219,8 @@ _LEDGERS = {
     " from ops.delivery where delivery.batch_id = batch.batch_id) as files from ops.batch join ops.run using (run_id)",
     "quarantine": "select as_of_at, source, data_set, source_file, source_row, column_name, reason"
     " from ops.quarantine join ops.run using (run_id)",
-    "problems": "select as_of_at, source, data_set, file, row, problem.message from ops.problem join ops.run using (run_id)",
+    "problems": "select as_of_at, source, data_set, file, row, problem.message"
+    " from ops.problem join ops.run using (run_id)",
     "gates": "select as_of_at, gate, expectation, data_set, verdict, failed_rows"
     " from ops.gate_result join ops.run using (run_id)",
     "mails": "select as_of_at, audience, recipient, message_id, state, md5(regexp_replace(convert_from(mime, 'UTF8'),"
@@ -313,7 +314,7 @@ def kill(home: Home, process: subprocess.Popen[bytes], victim: str = "process") 
         with suppress(psutil.NoSuchProcess):
             one.kill()
     if victim == "server":
-        process.wait(timeout=180)
+        process.wait(timeout=600)
     else:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -364,7 +365,7 @@ def stuck_at(
             cutter.execute(_CUT.format(table=table))
 
 
-def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 180) -> None:
+def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 600) -> None:
     """Wait for something that a command brings about."""
     end = time.monotonic() + seconds
     while not is_so():
