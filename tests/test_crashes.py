@@ -32,6 +32,7 @@ from homes import (
     made_once,
     postbox,
     published,
+    session_folder,
     stuck_at,
     wait_until,
     watching,
@@ -93,7 +94,7 @@ def undisturbed_days(first_day: Home, undisturbed: Undisturbed) -> Undisturbed:
     """All days."""
 
     def make(folder: Path) -> None:
-        second_day = Home(made_once("undisturbed", lambda _: None) / "home", first_day.company)
+        second_day = Home(session_folder() / "undisturbed" / "home", first_day.company)
         outcome = _live(second_day.copy(folder / "home"), *LATER)
         (folder / "outcome.json").write_text(json.dumps(outcome))
 
