@@ -347,22 +347,29 @@ def stuck_at(
     with closing(psycopg.connect(warehouse.dsn, autocommit=bool(when))) as holder:
         if when:
             holder.execute(_WIRE.format(table=table, when=when))
-            stuck = "select pid from pg_locks where locktype = 'advisory' and objid = 4711 and not granted"
+            waiting = "select pid from pg_locks where locktype = 'advisory' and objid = 4711 and not granted"
         else:
             holder.execute(f"lock table {table} in share mode")
-            stuck = f"select pid from pg_locks where relation = '{table}'::regclass and not granted"
+            waiting = f"select pid from pg_locks where relation = '{table}'::regclass and not granted"
         process = home.start(*words, **variables)
         try:
-            wait_until(lambda: holder.execute(stuck).fetchone() is not None, process)
+            wait_until(lambda: _finds(holder, waiting), process)
             yield process, warehouse
         finally:
             if process.poll() is None:
                 kill(home, process)
             with suppress(psycopg.OperationalError):  # what the dead had asked for and not got never happens
-                holder.execute(f"select pg_terminate_backend(pid, 10000) from ({stuck}) as its_backend")
+                holder.execute(f"select pg_terminate_backend(pid, 10000) from ({waiting}) as its_backend")
     if when:
         with closing(psycopg.connect(home.orphaned_server().dsn, autocommit=True)) as cutter:
             cutter.execute(_CUT.format(table=table))
+
+
+def _finds(connection: psycopg.Connection[Any], query: str) -> bool:
+    try:
+        return connection.execute(query).fetchone() is not None
+    except psycopg.OperationalError:  # the command has ended, and its server with it
+        return False
 
 
 def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 600) -> None:
