@@ -31,6 +31,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from early_warning.contract import DATA_SETS
+from early_warning.digest import outbox_list, outbox_show
 from early_warning.embedded.postgres import HOST, keep_postgres, remove_postgres, running_postgres
 from early_warning.settings import PROJECT
 from early_warning.warehouse import READER, Warehouse
@@ -223,8 +224,6 @@ _LEDGERS = {
     " from ops.problem join ops.run using (run_id)",
     "gates": "select as_of_at, gate, expectation, data_set, verdict, failed_rows"
     " from ops.gate_result join ops.run using (run_id)",
-    "mails": "select as_of_at, audience, recipient, message_id, state, md5(regexp_replace(convert_from(mime, 'UTF8'),"
-    r" '\r\nDate: [^\r]*', '')) as content from ops.outbox where audience <> 'operators'",
     "landed": " union all ".join(
         f"select '{one.table}' as landed, count(*),"
         " sum(hashtextextended((to_jsonb(landed) - '_batch_id')::text, 0)) as content"
@@ -236,11 +235,23 @@ _LEDGERS = {
 
 def ledgers(warehouse: Warehouse) -> dict[str, Rows]:
     """All that a home keeps of its runs, but for what differs between homes: ids, clocks, how often it was tried."""
-    return {name: _as_json(warehouse, query) for name, query in _LEDGERS.items()}
+    return {name: _as_json(warehouse, query) for name, query in _LEDGERS.items()} | {"mails": _mails(warehouse)}
 
 
 def _as_json(warehouse: Warehouse, query: str) -> Rows:
     return [row["kept"] for row in warehouse.rows(f"select to_jsonb(kept) as kept from ({query}) as kept order by 1")]
+
+
+def _mails(warehouse: Warehouse) -> Rows:
+    """The digests, without the last line of each: it names the run's id, and ids may jump when a server is killed."""
+    kept = ("audience", "recipient", "subject", "message_id", "state")
+    return [
+        {name: mail[name] for name in kept}
+        | {"as_of_at": mail["as_of_at"].isoformat()}
+        | {"text": outbox_show(warehouse, mail["mail_key"])["text"].rstrip().rpartition("\n")[0]}
+        for mail in outbox_list(warehouse)
+        if mail["audience"] != "operators"
+    ]
 
 
 # --- mail ---------------------------------------------------------------------------------------------------------
