@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down test test-fast bench check format lock clean FORCE
+.PHONY: help run up down test test-fast test-crash bench check format lock clean FORCE
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -42,6 +42,9 @@ test-fast: $(VENV)/.dev ## the tests that take seconds
 BENCH_SIZE ?= full
 bench: $(VENV)/.bench ## measure what the platform costs, into docs/benchmarks.md (BENCH_SIZE=small for a tenth of the rows)
 	$(BIN)/python -m benchmarks --size "$(BENCH_SIZE)"
+
+test-crash: $(VENV)/.dev ## kill runs at every named point and at 100 random times (half an hour)
+	$(BIN)/python -m pytest tests/test_crashes.py -m slow
 
 comma := ,
 empty :=

@@ -3,6 +3,12 @@ create schema if not exists landing;
 create schema if not exists ops;
 create schema if not exists policy;
 
+-- The version of these scripts that is in place, so that they are run when they changed and not at every command.
+create table if not exists ops.migration (
+    fingerprint text primary key,
+    migrated_at timestamptz not null default now()
+);
+
 create table if not exists ops.company (
     folder text primary key,
     name text not null,
