@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast bench check format lock clean FORCE
+.PHONY: help run up down test test-fast test-crash bench check format lock clean FORCE
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -27,15 +27,24 @@ help: ## what there is to make
 run: $(VENV)/.run ## install what is missing, then run the platform on COMPANY=company (AS_OF=2026-06-30 for one day)
 	@$(BIN)/early-warning run --company "$(COMPANY)" $(if $(AS_OF),--as-of "$(AS_OF)")
 
+up: $(VENV)/.run ## start Airflow's page and scheduler on COMPANY=company at 127.0.0.1:8080 (EARLY_WARNING_UI_PORT=…)
+	@$(BIN)/early-warning up --company "$(COMPANY)"
+
+down: $(VENV)/.run ## stop what `make up` started
+	@$(BIN)/early-warning down
+
 test: $(VENV)/.dev ## all tests
 	$(BIN)/python -m pytest
 
 test-fast: $(VENV)/.dev ## the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not exhaustive"
 
 BENCH_SIZE ?= full
 bench: $(VENV)/.bench ## measure what the platform costs, into docs/benchmarks.md (BENCH_SIZE=small for a tenth of the rows)
 	$(BIN)/python -m benchmarks --size "$(BENCH_SIZE)"
+
+test-crash: $(VENV)/.dev ## kill runs at every named point and at 100 random times (half an hour)
+	$(BIN)/python -m pytest tests/test_crashes.py -m slow
 
 comma := ,
 empty :=

@@ -117,7 +117,8 @@ def _line(row: Row, value: float | None) -> str:
         return f"| {row.text} | {row.target} | – | | not measured |"
     verdict = "" if not row.target else "met" if row.is_met(value) else "missed"
     why = (row.missed or "no reason found yet") if verdict == "missed" else ""
-    return f"| {row.text} | {row.target} | {value:,.4g} {row.unit} | {verdict} | {why} |"
+    measured = f"{value:,.4g} {row.unit}".rstrip()
+    return f"| {row.text} | {row.target} | {measured} | {verdict} | {why} |"
 
 
 def replaced(page: str, size: str, text: str) -> str:

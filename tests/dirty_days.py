@@ -9,7 +9,7 @@ What counts in the end is not decided here: `Sources` makes the batches, `oracle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -334,7 +334,7 @@ def ordered_ahead(scene: Scene) -> Iterator[None]:
 def emptied_cell(scene: Scene) -> Iterator[None]:
     """The only order or complaint of a month goes: cancelled, moved, deleted, or no complaint after all."""
     cancelled, moved = scene.order(620), scene.order(660)
-    deleted, complaint = scene.order(690), scene.ticket(580)
+    deleted, complaint = scene.order(690), scene.ticket(240)
     yield
     scene.change(ORDERS, cancelled, cancelled_at=scene.instant(1))
     scene.change(ORDERS, moved, ordered_at=scene.instant(15))
@@ -430,6 +430,37 @@ def never_seen_deleted(scene: Scene) -> Iterator[None]:
     yield
 
 
+# What befalls one record alone: where a customer has other news that day, its figures are made anew anyhow.
+
+
+def moved_one_by_one(scene: Scene) -> Iterator[None]:
+    """Records go over to another customer, and their first one has no other news."""
+    invoice, payment = scene.invoice(25, "45"), scene.pay(None, 6, "15")
+    ticket, survey = scene.ticket(5), scene.survey(4)
+    yield
+    scene.change(INVOICES, invoice, customer_id=scene.other_id)
+    scene.change(TICKETS, ticket, customer_id=scene.other_id)
+    scene.change(SURVEYS, survey, customer_id=scene.other_id)
+    yield
+    scene.change(PAYMENTS, payment, customer_id=scene.other_id)
+    yield
+
+
+def deleted_one_by_one(scene: Scene) -> Iterator[None]:
+    """Records go, and their customer has no other news."""
+    invoice, payment, order = scene.invoice(25, "45"), scene.pay(None, 6, "15"), scene.order(170)
+    ticket, survey = scene.ticket(175), scene.survey(4)
+    yield
+    scene.remove(INVOICES, invoice, stamped=False)
+    scene.remove(TICKETS, ticket)
+    yield
+    scene.remove(PAYMENTS, payment)
+    scene.remove(SURVEYS, survey, stamped=False)
+    yield
+    scene.remove(ORDERS, order, stamped=False)
+    yield
+
+
 # --- money ----------------------------------------------------------------------------------------------------------
 
 
@@ -455,24 +486,34 @@ def payment_moved(scene: Scene) -> Iterator[None]:
     scene.change(PAYMENTS, payments[3], amount=Decimal(-7))
     yield
     scene.change(PAYMENTS, payments[0], paid_on=scene.day(-1))
-    scene.remove(PAYMENTS, payments[1])
     yield
 
 
 def quarrelled_invoices(scene: Scene) -> Iterator[None]:
-    """Invoices are disputed, voided and written off later, or ahead of the cut-off, or not after all."""
+    """Invoices are disputed, voided and written off later, or not after all."""
     columns = ("disputed_on", "voided_on", "written_off_on")
-    now = {column: scene.invoice(40, amount) for column, amount in zip(columns, ("50", "51", "52"), strict=True)}
-    ahead = {column: scene.invoice(33, amount) for column, amount in zip(columns, ("60", "61", "62"), strict=True)}
-    scene.pay(now["voided_on"], 5, "30")
+    invoices = {column: scene.invoice(40, amount) for column, amount in zip(columns, ("50", "51", "52"), strict=True)}
+    scene.pay(invoices["voided_on"], 5, "30")
     yield
-    for column, invoice in now.items():
+    for column, invoice in invoices.items():
         scene.change(INVOICES, invoice, **{column: scene.day(0)})
-    for column, invoice in ahead.items():
-        scene.change(INVOICES, invoice, **{column: scene.day(-1)})
     yield
-    for column, invoice in now.items():
+    for column, invoice in invoices.items():
         scene.change(INVOICES, invoice, **{column: None})
+    yield
+
+
+def known_ahead(scene: Scene) -> Iterator[None]:
+    """What is to happen on the days to come is known today, and nothing is delivered when it happens."""
+    disputed, voided, written_off = (scene.invoice(40, amount) for amount in ("50", "51", "52"))
+    scene.pay(voided, 5, "30")
+    ticket = scene.ticket(3)
+    yield
+    scene.change(INVOICES, disputed, disputed_on=scene.day(-1))
+    scene.change(INVOICES, voided, voided_on=scene.day(-2))
+    scene.change(INVOICES, written_off, written_off_on=scene.day(-3))
+    scene.change(TICKETS, ticket, first_responded_at=scene.instant(-1))
+    yield
     yield
 
 
@@ -552,16 +593,15 @@ def altered_customer(scene: Scene) -> Iterator[None]:
 
 
 def corrected_tickets(scene: Scene) -> Iterator[None]:
-    """Another kind, month, priority, customer; answered later, or ahead of the cut-off; withdrawn."""
-    tickets = [scene.ticket(days_ago) for days_ago in (14, 15, 16, 17, 18, 19, 20)]
+    """Another kind, month, priority, customer; answered later; withdrawn."""
+    tickets = [scene.ticket(days_ago) for days_ago in (14, 50, 16, 160, 18, 190)]
     yield
     scene.change(TICKETS, tickets[0], kind="feedback")
-    scene.change(TICKETS, tickets[1], opened_at=scene.instant(66))
+    scene.change(TICKETS, tickets[1], opened_at=scene.instant(225))
     scene.change(TICKETS, tickets[2], priority="urgent")
     scene.change(TICKETS, tickets[3], customer_id=scene.other_id)
     scene.change(TICKETS, tickets[4], first_responded_at=scene.instant(0))
-    scene.change(TICKETS, tickets[5], first_responded_at=scene.instant(-1))
-    scene.remove(TICKETS, tickets[6])
+    scene.remove(TICKETS, tickets[5])
     yield
     scene.change(TICKETS, tickets[0], kind="complaint")
     scene.change(TICKETS, tickets[4], first_responded_at=None)
@@ -603,9 +643,12 @@ DIRT: tuple[Script, ...] = (
     deleted_and_back,
     deletion_overtaken,
     never_seen_deleted,
+    moved_one_by_one,
+    deleted_one_by_one,
     invoice_after_its_payment,
     payment_moved,
     quarrelled_invoices,
+    known_ahead,
     corrected_invoice,
     merged_customer,
     orphans,
@@ -652,20 +695,19 @@ class Troupe:
     _playing: list[tuple[str, Iterator[None]]] = field(default_factory=list)
 
     @classmethod
-    def settled(cls, sources: Sources, random: Random, moments: list[Moment], count: int = 24) -> Troupe:
-        """Customers with a past and a future: settled ones, and ones whose edges lie on some day to come."""
-        troupe = cls(sources, random, [f"C{number:02}" for number in range(count)])
-        for first, second in zip(troupe.customers[0::4], troupe.customers[1::4], strict=True):
-            settle(Scene(sources, random, first, second))
-        for customer_id in (each for pair in zip(troupe.customers[2::4], troupe.customers[3::4]) for each in pair):
-            scene = Scene(sources, random, customer_id, customer_id)
-            since = random.choice((None, None, scene.day(700), scene.day(-5)))
-            segment = random.choice(("retail", "trade", None))
-            scene.customer(customer_id, segment=segment, customer_since=since)
-            pen = Pen(customer_id, random.choice(moments), random, {data_set: [] for data_set in COLUMNS})
-            for chapter in (*random.sample(DEMAND, 2), *random.sample(OTHER, 2)):
-                chapter(pen)
-            troupe._playing.append((f"life of {customer_id}", life(scene, pen.rows)))
+    def of(cls, sources: Sources, random: Random, moments: Sequence[Moment], pairs: int = 12) -> Troupe:
+        """Pairs of customers, one pair with an ordinary past, the next with edges that lie on some moment to come."""
+        troupe = cls(sources, random, [f"C{number:02}" for number in range(2 * pairs)])
+        for number in range(0, 2 * pairs, 4):
+            settle(Scene(sources, random, *troupe.customers[number : number + 2]))
+            for customer_id in troupe.customers[number + 2 : number + 4]:
+                scene = Scene(sources, random, customer_id, customer_id)
+                since = random.choice((None, None, scene.day(700), scene.day(-5)))
+                scene.customer(customer_id, segment=random.choice(("retail", "trade", None)), customer_since=since)
+                pen = Pen(customer_id, random.choice(moments), random, {data_set: [] for data_set in COLUMNS})
+                for chapter in (*random.sample(DEMAND, 2), *random.sample(OTHER, 2)):
+                    chapter(pen)
+                troupe._playing.append((f"life of {customer_id}", life(scene, pen.rows)))
         return troupe
 
     def act(self, beginnings: int) -> None:

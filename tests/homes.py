@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -14,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -25,11 +27,14 @@ import psycopg
 import yaml
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
-from early_warning.embedded.postgres import keep_postgres, remove_postgres, running_postgres
+from early_warning.contract import DATA_SETS
+from early_warning.digest import outbox_list, outbox_show
+from early_warning.embedded.postgres import HOST, keep_postgres, remove_postgres, running_postgres
 from early_warning.settings import PROJECT
-from early_warning.warehouse import Warehouse
+from early_warning.warehouse import READER, Warehouse
 
 Rows = list[dict[str, Any]]
 
@@ -103,8 +108,13 @@ class Home:
         return cls(folder, company)
 
     def copy(self, folder: Path) -> Home:
-        """A home of its own that begins where this one stands; no command may be at work here."""
+        """A home of its own that begins where this one stands; no command may be at work here.
+
+        With a port of its own too, so that who still watches a server that was killed never meets a sister's.
+        """
         subprocess.run(["cp", "-a", self.folder, folder], check=True)
+        state = folder / "postgres.json"
+        state.write_text(json.dumps(json.loads(state.read_text()) | {"port": random.randrange(20_000, 30_000)}))
         return Home(folder, self.company)
 
     def command(self, *words: str, **variables: str) -> Answer:
@@ -118,13 +128,14 @@ class Home:
 
     def start(self, *words: str, **variables: str) -> subprocess.Popen[bytes]:
         """Type `early-warning run …` and don't wait; the process leads a group of its own."""
-        return subprocess.Popen(
-            self._typed(("run", "--company", str(self.company), *words)),
-            env=self._variables(variables),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with self.progress.open("w") as progress:
+            return subprocess.Popen(
+                self._typed(("run", "--company", str(self.company), *words)),
+                env=self._variables(variables),
+                stdout=subprocess.DEVNULL,
+                stderr=progress,
+                start_new_session=True,
+            )
 
     def _typed(self, words: Sequence[str]) -> list[str]:
         return [sys.executable, "-m", "early_warning.cli", *words]
@@ -142,6 +153,28 @@ class Home:
         warehouse = keep_postgres(self.folder)
         (self.folder / "postgres.keep").unlink()
         return warehouse
+
+    @property
+    def progress(self) -> Path:
+        """What the command that was started last has said so far."""
+        return self.folder / "progress.txt"
+
+    @property
+    def processes(self) -> list[str]:
+        """Command lines of whatever still runs for this home, but for its server."""
+        found = []
+        for one in psutil.process_iter():
+            with suppress(psutil.Error):
+                if one.environ().get("EARLY_WARNING_HOME") == str(self.folder):
+                    found.append(" ".join(one.cmdline()))
+        return found
+
+    @property
+    def reader_dsn(self) -> str:
+        """Connection string of the reader, for a home whose server has been started."""
+        password = json.loads((self.folder / "credentials.json").read_text())[READER]
+        port = json.loads((self.folder / "postgres.json").read_text())["port"]
+        return make_conninfo(host=HOST, port=port, user=READER, password=password, dbname="warehouse")
 
     @property
     def postmaster(self) -> int | None:
@@ -181,20 +214,69 @@ def published(warehouse: Warehouse, day: str) -> dict[str, Rows]:
         }
 
 
+_LEDGERS = {
+    "runs": "select run.as_of_at, run.state, run.is_backfill, previous.as_of_at as previous_at,"
+    " run.composed_at is not null as is_composed, run.finished_at is not null as is_finished,"
+    " publication.run_id is not distinct from run.run_id as is_shown from ops.run"
+    " left join ops.run as previous on previous.run_id = run.previous_run_id"
+    " left join ops.publication on publication.as_of_date = run.as_of_date",
+    "steps": "select as_of_at, step, run_step.state from ops.run_step join ops.run using (run_id)",
+    "batches": "select as_of_at, source, data_set, mode, batch.state, rows, quarantined, orphans, previous_rows,"
+    " newest_file_date, (select md5(string_agg(concat_ws(' ', table_name, file, sha256), '' order by table_name, file))"
+    " from ops.delivery where delivery.batch_id = batch.batch_id) as files from ops.batch join ops.run using (run_id)",
+    "quarantine": "select as_of_at, source, data_set, source_file, source_row, column_name, reason"
+    " from ops.quarantine join ops.run using (run_id)",
+    "problems": "select as_of_at, source, data_set, file, row, problem.message"
+    " from ops.problem join ops.run using (run_id)",
+    "gates": "select as_of_at, gate, expectation, data_set, verdict, failed_rows"
+    " from ops.gate_result join ops.run using (run_id)",
+    "landed": " union all ".join(
+        f"select '{one.table}' as landed, count(*),"
+        " sum(hashtextextended((to_jsonb(landed) - '_batch_id')::text, 0)) as content"
+        f" from landing.{one.table} as landed"
+        for one in DATA_SETS.values()
+    ),
+}
+
+
+def ledgers(warehouse: Warehouse) -> dict[str, Rows]:
+    """All that a home keeps of its runs, but for what differs between homes: ids, clocks, how often it was tried."""
+    return {name: _as_json(warehouse, query) for name, query in _LEDGERS.items()} | {"mails": _mails(warehouse)}
+
+
+def _as_json(warehouse: Warehouse, query: str) -> Rows:
+    return [row["kept"] for row in warehouse.rows(f"select to_jsonb(kept) as kept from ({query}) as kept order by 1")]
+
+
+def _mails(warehouse: Warehouse) -> Rows:
+    """The digests, without the last line of each: it names the run's id, and ids may jump when a server is killed."""
+    kept = ("audience", "recipient", "subject", "message_id", "state")
+    return [
+        {name: mail[name] for name in kept}
+        | {"as_of_at": mail["as_of_at"].isoformat()}
+        | {"text": outbox_show(warehouse, mail["mail_key"])["text"].rstrip().rpartition("\n")[0]}
+        for mail in outbox_list(warehouse)
+        if mail["audience"] != "operators"
+    ]
+
+
 # --- mail ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Postbox:
-    """A mail server that remembers what it took; `before_taking` is told how many it has before it takes one more."""
+    """A mail server that remembers what it took; with `stuck_after` it has so many, it lets the next one wait."""
 
-    before_taking: Callable[[int], None] = lambda taken: None
     taken: list[tuple[str, str]] = field(default_factory=list)
+    stuck_after: int | None = None
+    is_stuck: bool = False
     url: str = ""
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Take a mail."""
-        self.before_taking(len(self.taken))
+        while len(self.taken) == self.stuck_after:
+            self.is_stuck = True
+            await asyncio.sleep(0.02)  # ends with the connection
         message = message_from_bytes(envelope.original_content or b"", policy=policy.SMTP)
         [recipient] = envelope.rcpt_tos
         self.taken.append((str(message["Message-ID"]), recipient))
@@ -216,9 +298,9 @@ class _OnFreePort(Controller):
 
 
 @contextmanager
-def postbox(before_taking: Callable[[int], None] | None = None) -> Iterator[Postbox]:
+def postbox() -> Iterator[Postbox]:
     """Let a mail server run while the block runs; its `url` is for EARLY_WARNING_SMTP_URL."""
-    box = Postbox(before_taking) if before_taking else Postbox()
+    box = Postbox()
     controller = _OnFreePort(box)
     box.url = f"smtp://127.0.0.1:{controller.port}"
     controller.start()
@@ -236,36 +318,78 @@ def closed_port() -> str:
 
 # --- killing and watching -----------------------------------------------------------------------------------------
 
+VICTIMS = ("process", "server", "both")
 
-def kill(process: subprocess.Popen[bytes], postmaster: int | None = None) -> None:
-    """Kill -9 a command with its process group and, if given, the database server with all its processes."""
-    server = [psutil.Process(postmaster)] if postmaster else []
+
+def kill(home: Home, process: subprocess.Popen[bytes], victim: str = "process") -> None:
+    """Kill -9 a command with its process group, the home's server with all its processes, or both as a power cut does.
+
+    A command that loses its server has to end by itself.
+    """
+    server = [psutil.Process(home.postmaster)] if victim != "process" and home.postmaster else []
     for one in [*server, *(child for parent in server for child in parent.children(recursive=True))]:
-        one.kill()
-    os.killpg(process.pid, signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+    if victim == "server":
+        process.wait(timeout=600)
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     psutil.wait_procs(server, timeout=30)
 
 
+_WIRE = """
+create function ops.wait_at_the_wire() returns trigger language plpgsql as $$
+begin
+    perform pg_advisory_xact_lock(4711);
+    return new;
+end
+$$;
+create trigger wire before insert or update on {table} for each row when ({when})
+execute function ops.wait_at_the_wire();
+select pg_advisory_lock(4711);
+"""
+_CUT = "drop trigger if exists wire on {table}; drop function if exists ops.wait_at_the_wire()"
+
+
 @contextmanager
 def stuck_at(
-    home: Home, table: str, *words: str, **variables: str
+    home: Home, table: str, *words: str, when: str = "", **variables: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], Warehouse]]:
-    """A `run` that waits to write to a table and can't: neither earlier nor later. The block has to kill it."""
+    """A `run` that waits to write to a table and can't: neither earlier nor later. The block has to kill it.
+
+    With `when`, a condition on `new`, it waits in the middle of a statement: at the first row for which that holds.
+    """
     warehouse = home.orphaned_server()
-    with closing(psycopg.connect(warehouse.dsn)) as holder:
-        holder.execute(f"lock table {table} in share mode")
+    with closing(psycopg.connect(warehouse.dsn, autocommit=bool(when))) as holder:
+        if when:
+            holder.execute(_WIRE.format(table=table, when=when))
+            waiting = "select pid from pg_locks where locktype = 'advisory' and objid = 4711 and not granted"
+        else:
+            holder.execute(f"lock table {table} in share mode")
+            waiting = f"select pid from pg_locks where relation = '{table}'::regclass and not granted"
         process = home.start(*words, **variables)
         try:
-            waits = f"select from pg_locks where relation = '{table}'::regclass and not granted"
-            wait_until(lambda: holder.execute(waits).fetchone() is not None, process)
+            wait_until(lambda: _finds(holder, waiting), process)
             yield process, warehouse
         finally:
             if process.poll() is None:
-                kill(process)
+                kill(home, process)
+            with suppress(psycopg.OperationalError):  # what the dead had asked for and not got never happens
+                holder.execute(f"select pg_terminate_backend(pid, 10000) from ({waiting}) as its_backend")
+    if when:
+        with closing(psycopg.connect(home.orphaned_server().dsn, autocommit=True)) as cutter:
+            cutter.execute(_CUT.format(table=table))
 
 
-def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 180) -> None:
+def _finds(connection: psycopg.Connection[Any], query: str) -> bool:
+    try:
+        return connection.execute(query).fetchone() is not None
+    except psycopg.OperationalError:  # the command has ended, and its server with it
+        return False
+
+
+def wait_until(is_so: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 600) -> None:
     """Wait for something that a command brings about."""
     end = time.monotonic() + seconds
     while not is_so():
@@ -291,15 +415,15 @@ _LOOK = (
 
 
 @contextmanager
-def watching(warehouse: Warehouse, days: Sequence[str]) -> Iterator[Watch]:
+def watching(home: Home, days: Sequence[str]) -> Iterator[Watch]:
     """Look at the bi views all the time while the block runs, as a BI tool would. A stopped server is no error."""
     watch, is_over = Watch(), threading.Event()
 
     def look() -> None:
         while not is_over.is_set():
             try:
-                with psycopg.connect(warehouse.reader_dsn, autocommit=True, connect_timeout=2) as connection:
-                    while not is_over.wait(0.02):
+                with psycopg.connect(home.reader_dsn, autocommit=True, connect_timeout=2) as connection:
+                    while not is_over.wait(0.05):
                         watch.seen.update(connection.execute(_LOOK, [list(days)]).fetchall())
                         watch.looks += 1
             except psycopg.OperationalError:

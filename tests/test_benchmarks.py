@@ -93,7 +93,7 @@ def test_page_tells_met_missed_and_unmeasured_targets_with_the_reason():
     )
     page = report.replaced("# Page\n<!-- full -->\nold\n<!-- /full -->\nend\n", "full", text)
     assert "| quick enough | ≤ 2 | 1.5 CPU-s | met |  |" in page
-    assert "| too slow | ≥ 0.9 | 0.5  | missed | the disk |" in page
+    assert "| too slow | ≥ 0.9 | 0.5 | missed | the disk |" in page
     assert "| later | ≤ 1 | – | | not measured |" in page
     assert "Failed: upkeep." in page
     assert '"extra": 1' in page

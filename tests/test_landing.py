@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from early_warning import landing
 from early_warning.extract.mapping import MappedRows
 from early_warning.settings import Source
-from early_warning.warehouse import Warehouse
+from early_warning.warehouse import Warehouse, migrate
 from file_sources import CUSTOMER_SELECT, EXTRACTED_AT, ORDER_COLUMNS, ORDER_SELECT, ORDERS, file_source, order, write
 
 
@@ -284,3 +285,10 @@ def test_text_of_any_kind_lands_as_it_is(warehouse: Warehouse, tmp_path: Path) -
     land(warehouse, open_run(warehouse), sales(tmp_path))
     found = warehouse.rows("select name from landing.sales_customers order by customer_id")
     assert [row["name"] for row in found] == names
+
+
+def test_command_beside_a_landing_does_not_wait_for_it(warehouse: Warehouse) -> None:
+    impatient = Warehouse(make_conninfo(warehouse.dsn, options="-c lock_timeout=1s"), warehouse.reader_dsn)
+    with warehouse.connect() as at_work:
+        at_work.execute("lock table landing.sales_orders, ops.batch, ops.run in row exclusive mode")
+        migrate(impatient)  # what every command does first

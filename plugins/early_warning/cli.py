@@ -10,10 +10,12 @@ import argparse
 import csv
 import json
 import os
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,16 +25,15 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from early_warning import runs, tasks
-from early_warning.embedded import postgres
+from early_warning.embedded import postgres, stack
 from early_warning.embedded.account import PostgresUnavailable
 from early_warning.problems import ConfigurationError
 from early_warning.runs import Moment
-from early_warning.settings import PROJECT, Company, home
+from early_warning.settings import PROJECT, Company, home, load_company
 from early_warning.summary import summary
 from early_warning.warehouse import Warehouse, migrate
 
 DONE, USAGE, STOPPED, FAILED = 0, 2, 3, 4
-DEMO_CRM = "demo_crm"
 _EXIT_OF_STATE = {"published": DONE, "stopped": STOPPED}
 
 
@@ -70,6 +71,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--json", action="store_true", help="print what became of the runs as JSON")
     run.set_defaults(command=_run)
 
+    up = commands.add_parser("up", help="start Airflow's page and scheduler on this home, until `down`")
+    up.add_argument("--company", type=Path, default=PROJECT / "company", help="company folder (default: company/)")
+    up.set_defaults(command=_up)
+
+    down = commands.add_parser("down", help="stop what `up` started")
+    down.set_defaults(command=_down)
+
+    airflow = commands.add_parser("airflow", help="a command of Airflow's own on this home: airflow backfill create …")
+    airflow.add_argument("words", nargs=argparse.REMAINDER, metavar="…")
+    airflow.set_defaults(command=_airflow)
+
     status = commands.add_parser("status", help="what is published, what is owed")
     status.add_argument("--json", action="store_true")
     status.set_defaults(command=_status)
@@ -100,6 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     unusable.add_argument("--json", action="store_true")
     unusable.set_defaults(command=_quarantine_list)
 
+    upkeep = commands.add_parser("upkeep", help="drop what company.yml's retention no longer keeps")
+    upkeep.add_argument("--company", type=Path, default=PROJECT / "company", help="company folder (default: company/)")
+    upkeep.add_argument("--json", action="store_true", help="print what was dropped as JSON")
+    upkeep.set_defaults(command=_upkeep)
+
     dsn = commands.add_parser("dsn", help="connection string for BI tools (read-only role)")
     dsn.set_defaults(command=_dsn)
     return parser
@@ -116,7 +133,8 @@ def _run(options: argparse.Namespace) -> int:
     with _warehouse() as warehouse:
         migrate(warehouse)
         _enter_environment(warehouse, company)
-        with _alone(warehouse), _airflow() as run_dag:
+        os.environ["EARLY_WARNING_PROGRESS"] = "1"
+        with _alone(warehouse), _dag_runner() as run_dag:
             tasks.enrol(warehouse, company)
             reports = [*_run_moments(warehouse, company, asked, run_dag)]
     if options.json:
@@ -190,7 +208,7 @@ def _due(warehouse: Warehouse, company: Company, has_caught_up: bool) -> list[Mo
 
 
 @contextmanager
-def _airflow() -> Iterator[Callable[[Moment], None]]:
+def _dag_runner() -> Iterator[Callable[[Moment], None]]:
     """Airflow in this process, imported when the first run needs it: that takes seconds."""
     imported: list[Any] = []
 
@@ -223,54 +241,36 @@ def _airflow_log() -> Iterator[None]:
 
 
 def _enter_environment(warehouse: Warehouse, company: Company) -> None:
-    """Say to the tasks, which know no command line, which company and warehouse this process works for."""
+    """Say to the tasks, which know no command line, which company and warehouse this process works for.
+
+    Of Airflow's settings those win that a person set in the environment.
+    """
     os.environ |= {
         "EARLY_WARNING_COMPANY": str(company.folder),
         "EARLY_WARNING_HOME": str(home()),
         "EARLY_WARNING_DSN": warehouse.dsn,
         "EARLY_WARNING_READER_DSN": warehouse.reader_dsn,
-        "EARLY_WARNING_PROGRESS": "1",
     }
-    settings = airflow_environment() | (demo_environment() if company.simulation else {})
+    settings = stack.environment(home()) | (demo_environment() if company.simulation else {})
     for name, value in settings.items():
         os.environ.setdefault(name, value)
 
 
-def airflow_environment() -> dict[str, str]:
-    """Settings of an Airflow that lives in the home; what a person set in the environment wins over them."""
-    folder, metadata = home() / "airflow", postgres.airflow_dsn(home())
-    return {
-        "AIRFLOW_HOME": str(folder),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": metadata.replace("+psycopg2", "+psycopg_async"),
-        "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
-        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-    }
-
-
 def demo_environment() -> dict[str, str]:
     """Where the simulated company's CRM is, for who writes it and as the Airflow connection that source.yml names."""
-    crm = postgres.source_database(home(), DEMO_CRM)
-    address = conninfo_to_dict(crm.reader_dsn)
+    crm = postgres.source_database(home(), "demo_crm")
+    url = "postgresql://{user}:{password}@{host}:{port}/{dbname}?sslmode={sslmode}"
     return {
         "EARLY_WARNING_DEMO_DSN": crm.dsn,
-        f"AIRFLOW_CONN_{DEMO_CRM.upper()}": "postgresql://{user}:{password}@{host}:{port}/{dbname}?sslmode={sslmode}".format(
-            **address
-        ),
+        "AIRFLOW_CONN_DEMO_CRM": url.format(**conninfo_to_dict(crm.reader_dsn)),
     }
 
 
 @contextmanager
 def _alone(warehouse: Warehouse) -> Iterator[None]:
-    """One run at a time in a warehouse: each goes on from the levels of the one before."""
-    with warehouse.connect(autocommit=True) as connection:
-        row = connection.execute("select pg_try_advisory_lock(hashtext('early_warning.run'))").fetchone()
-        if not (row and row[0]):
+    """Let nobody else run in this warehouse while the block does."""
+    with runs.alone(warehouse) as is_alone:
+        if not is_alone:
             raise ConfigurationError.about("another run is at work in this home", "wait until it has ended")
         yield
 
@@ -283,6 +283,61 @@ def _warehouse() -> Iterator[Warehouse]:
         return
     with postgres.running_postgres(home()) as warehouse:
         yield warehouse
+
+
+# --- the full stack -----------------------------------------------------------------------------------------------
+
+
+def _up(options: argparse.Namespace) -> int:
+    company, _ = tasks.check_configuration(options.company)
+    print("Airflow starts; that takes about a minute", file=sys.stderr)
+    with _migrated() as warehouse:
+        tasks.enrol(warehouse, company)
+        _enter_environment(warehouse, company)
+        found = stack.up(home())
+    print(
+        f"Airflow is up: {found.url}\n  user      {stack.USER}\n  password  in {found.password_file}\n"
+        f"  logs      in {home() / 'airflow'}\n  `make down` stops it",
+        file=sys.stderr,
+    )
+    return DONE
+
+
+def _down(options: argparse.Namespace) -> int:
+    print("Airflow is down" if stack.down(home()) else "Airflow was not up", file=sys.stderr)
+    return DONE
+
+
+def _airflow(options: argparse.Namespace) -> int:
+    with _migrated() as warehouse:
+        company = warehouse.rows("select folder from ops.company")
+        if not company:
+            raise ConfigurationError.about("nothing ran in this home yet", "type `early-warning run` or `up` first")
+        _enter_environment(warehouse, load_company(Path(company[0]["folder"])))
+        return subprocess.run([sys.executable, "-m", "airflow", *options.words], check=False).returncode  # noqa: S603
+
+
+# --- upkeep -------------------------------------------------------------------------------------------------------
+
+
+def _upkeep(options: argparse.Namespace) -> int:
+    from early_warning import upkeep
+
+    company = load_company(options.company)
+    with _migrated() as warehouse:
+        tasks.enrol(warehouse, company)
+        try:
+            outcome = upkeep.tidy(warehouse, company.retention)
+        except upkeep.WarehouseBusy as error:
+            raise ConfigurationError.about(str(error), "wait until it has ended, then type this again") from None
+    if options.json:
+        print(json.dumps(asdict(outcome), default=str))
+    elif outcome.dropped:
+        rows = [(table, f"{what.rows:,}", f"{what.bytes / 1e6:,.1f} MB") for table, what in outcome.dropped.items()]
+        _print_table(("dropped from", "rows", "size"), rows)
+    else:
+        print("Nothing was old enough to be dropped.")
+    return DONE
 
 
 # --- looking ------------------------------------------------------------------------------------------------------
@@ -301,6 +356,7 @@ def _status(options: argparse.Namespace) -> int:
             "interrupted": runs.interrupted(warehouse),
             "owed": runs.owed(warehouse),
             "mails_waiting": warehouse.rows("select count(*) as n from ops.outbox where state = 'pending'")[0]["n"],
+            "upkeep": next(iter(warehouse.rows("select * from ops.upkeep order by upkeep_id desc limit 1")), None),
         }
     if options.json:
         print(json.dumps(state, ensure_ascii=False, default=str))
@@ -314,6 +370,10 @@ def _status(options: argparse.Namespace) -> int:
             print(f"           {line}")
     print(f"published  {', '.join(str(row['as_of_date']) for row in state['published']) or '–'}")
     print(f"mails      {state['mails_waiting']} waiting")
+    if upkeep := state["upkeep"]:
+        rows = sum(table["rows"] for table in upkeep["dropped"].values())
+        how = "" if upkeep["finished_at"] else " before it was interrupted"
+        print(f"upkeep     {upkeep['started_at']:%Y-%m-%d}: {rows:,} rows dropped{how}")
     return DONE
 
 
@@ -381,7 +441,7 @@ def _outbox_show(options: argparse.Namespace) -> int:
         mail = digest.outbox_show(warehouse, options.id)
     head = {name: value for name, value in mail.items() if name not in ("text", "html")}
     print(json.dumps(head, ensure_ascii=False, indent=2, default=str))
-    print(mail["text"])
+    print("(its body was dropped by upkeep)" if mail["text"] is None else mail["text"])
     return DONE
 
 

@@ -1,6 +1,6 @@
 """Airflow: the tasks the DAG is made of, and the real DAG run in this very process. Nothing else imports Airflow.
 
-Importing it imports Airflow, so `airflow_environment` has to be in the process's environment before.
+Importing it imports Airflow, so `embedded.stack.environment` has to be in the process's environment before.
 """
 
 from __future__ import annotations
@@ -8,29 +8,44 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from airflow.sdk import DAG, Connection, Context, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException, AirflowRuntimeError
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowNotFoundException,
+    AirflowRescheduleException,
+    AirflowRuntimeError,
+)
 from psycopg import ProgrammingError
 from psycopg.conninfo import make_conninfo
 
-from early_warning import tasks
+from early_warning import runs, tasks
+from early_warning.embedded import stack
 from early_warning.problems import ConfigurationError, GateStopped
 from early_warning.runs import Moment
-from early_warning.settings import PROJECT
+from early_warning.settings import PROJECT, home
 
 DAG_FILE = PROJECT / "dags" / "customer_warning_daily.py"
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+_TURN = timedelta(seconds=15)
+_is_command = False  # whether `run_dag` is at work in this process, whose command sees to it that nobody else is
 
 
-def _final(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Bad data and bad configuration don't get better by trying again: such a task fails at once."""
+def _task(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """A task as Airflow runs it: when it is its run's turn, and final where trying again would not help.
+
+    Airflow's max_active_runs holds back a DAG's runs, but not those of a back-fill beside the day's, nor a command.
+    Bad data and bad configuration don't get better by trying again: such a task fails at once.
+    """
 
     @wraps(function)
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        if not _is_command:
+            _take_turn()
         try:
             return function(*args, **kwargs)
         except (GateStopped, ConfigurationError) as error:
@@ -39,8 +54,20 @@ def _final(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]
     return call
 
 
+def _take_turn() -> None:
+    context = get_current_context()
+    run, instance = context["dag_run"], context["task_instance"]
+
+    def is_at_work(other: str) -> bool:
+        return instance.get_dr_count(run.dag_id, run_ids=[other], states=["running"]) > 0
+
+    if not runs.take_turn(tasks.warehouse(), run.run_id, is_at_work):
+        # Waiting would hold a slot that the others may need to end.
+        raise AirflowRescheduleException(datetime.now(UTC) + _TURN)  # type: ignore[no-untyped-call]
+
+
 @task
-@_final
+@_task
 def open_run() -> int:
     """Open the run of the day before the logical date, or of the moment that whoever triggered it asked for (as_of)."""
     context = get_current_context()
@@ -55,18 +82,19 @@ def open_run() -> int:
 
 
 @task
-@_final
+@_task
 def extract(run: int, source: str) -> int:
     """Read what is new at a source and land it; returns the run id."""
     return tasks.extract(run, source, _dsn)
 
 
-gate_source = task(_final(tasks.gate_source))
-gate_landing = task(_final(tasks.gate_landing))
-transform = task(_final(tasks.transform))
-gate_marts = task(_final(tasks.gate_marts))
-publish = task(_final(tasks.publish))
-send_digests = task(_final(tasks.send_digests))
+gate_source = task(_task(tasks.gate_source))
+gate_landing = task(_task(tasks.gate_landing))
+transform = task(_task(tasks.transform))
+gate_marts = task(_task(tasks.gate_marts))
+publish = task(_task(tasks.publish))
+send_digests = task(_task(tasks.send_digests))
+tidy_warehouse = task(tasks.tidy_warehouse)  # what is in its way is gone in a while: worth trying again
 
 
 def _dsn(connection_id: str) -> str:
@@ -106,12 +134,36 @@ def tell_operators(context: Context) -> None:
 
 def run_dag(moment: Moment) -> bool:
     """Run the real DAG for a moment in this process; whether every task succeeded."""
+    from airflow.models import DagRun
     from airflow.utils.db import initdb
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
 
     logging.getLogger("airflow").setLevel(logging.ERROR)
     initdb()
-    run = _dag().test(logical_date=moment.cut_off, run_conf={"as_of": moment.asked})
+    dag = _dag()
+    _refuse_beside_the_scheduler(dag.dag_id)
+    started, leave_alone_for = datetime.now(UTC), dag.dagrun_timeout
+    assert leave_alone_for is not None
+    global _is_command
+    _is_command = True
+    run = dag.test(  # a scheduler beside it would run its tasks too, were it due already
+        logical_date=moment.cut_off, run_after=started + leave_alone_for, run_conf={"as_of": moment.asked}
+    )
+    with create_session() as session:  # so that the page shows when it ran and how long
+        session.execute(update(DagRun).where(DagRun.id == run.id).values(run_after=started, start_date=started))
     return str(run.state) == "success"
+
+
+def _refuse_beside_the_scheduler(dag_id: str) -> None:
+    from airflow.models import DagRun
+    from airflow.utils.state import DagRunState
+
+    other = runs.scheduled(tasks.warehouse())
+    if other and stack.is_up(home()) and DagRun.find(dag_id, run_id=[other], state=DagRunState.RUNNING):
+        raise ConfigurationError.about(
+            f"the scheduler's run {other} is at work in this home", "wait until it has ended"
+        )
 
 
 def close() -> None:

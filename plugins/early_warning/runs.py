@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -73,6 +73,43 @@ class Step:
     message: str | None = None
 
 
+@contextmanager
+def alone(warehouse: Warehouse) -> Iterator[bool]:
+    """Let one at a time begin runs: each goes on from the levels of the one before. Whether nobody else does."""
+    with warehouse.connect(autocommit=True) as connection:
+        row = connection.execute("select pg_try_advisory_lock(hashtext('early_warning.run'))").fetchone()
+        yield bool(row and row[0])
+
+
+def take_turn(warehouse: Warehouse, dag_run: str, is_at_work: Callable[[str], bool]) -> bool:
+    """Make a scheduler's DAG run the one at work, unless a command or another DAG run is. Whether it is the one now.
+
+    A command holds `alone` while it runs. A DAG run's tasks are processes of their own that could hold nothing in
+    between, so its name is kept, and `is_at_work` tells whether the run of that name still is.
+    """
+    if scheduled(warehouse) == dag_run:
+        return True
+    with alone(warehouse) as is_alone:
+        other = scheduled(warehouse)
+        if not is_alone or (other and is_at_work(other)):
+            return False
+        with warehouse.connect() as connection:
+            connection.execute("delete from ops.scheduled_run")
+            connection.execute("insert into ops.scheduled_run (dag_run_id) values (%s)", (dag_run,))
+        return True
+
+
+def scheduled(warehouse: Warehouse) -> str | None:
+    """The scheduler's DAG run that is at work, or was the last that was."""
+    rows = warehouse.rows("select dag_run_id from ops.scheduled_run")
+    return rows[0]["dag_run_id"] if rows else None
+
+
+def is_published(warehouse: Warehouse, run_id: int) -> bool:
+    """Whether readers may have seen the run: then its rows stay as they are."""
+    return bool(warehouse.rows("select 1 from ops.run where run_id = %s and state = 'published'", run_id))
+
+
 def open_run(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, policy_hash: str) -> int:
     """Begin the run of a moment, or go on with the one that was killed or failed there. Returns its id."""
     with warehouse.connect() as connection:
@@ -82,14 +119,14 @@ def open_run(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, policy_hash: 
             (moment.cut_off,),
         ).fetchone()
         before = connection.execute(
-            "select run_id from ops.run where published_at is not null and as_of_at < %s"
+            "select run_id from ops.run where published_at is not null and dropped_at is null and as_of_at < %s"
             " order by as_of_at desc, run_id desc limit 1",
             (moment.cut_off,),
         ).fetchone()
         is_backfill, previous_run_id = bool(ahead and ahead[0]), before and before[0]
         resumed = connection.execute(
             "update ops.run set state = 'running', message = null, policy_hash = %s, previous_run_id = %s,"
-            " is_backfill = %s where run_id = (select max(run_id) from ops.run where as_of_at = %s)"
+            " is_backfill = %s, dropped_at = null where run_id = (select max(run_id) from ops.run where as_of_at = %s)"
             " and state in ('running', 'failed') returning run_id",
             (policy_hash, previous_run_id, is_backfill, moment.cut_off),
         ).fetchone()

@@ -122,12 +122,25 @@ class SimulationPlan(_Strict):
     months: int = Field(default=36, ge=18)
 
 
+class Retention(_Strict):
+    """What upkeep leaves, counted back from the newest day that was judged.
+
+    `daily_days`: every published day. `month_end_months`: before that, the last published day of each month.
+    `detail_days`: what only explains how a day came about (docs/operations.md lists it).
+    """
+
+    daily_days: int = Field(default=400, ge=31, le=36_500)
+    month_end_months: int = Field(default=36, ge=0, le=1_200)
+    detail_days: int = Field(default=90, ge=7, le=36_500)
+
+
 class _CompanyFile(_Strict):
     name: str
     time_zone: TimeZone
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     language: Language
     schedule: str = "0 6 * * *"
+    retention: Retention = Retention()
     simulation: SimulationPlan | None = None
 
 
@@ -166,6 +179,7 @@ class Company:
     currency: str
     language: str
     schedule: str
+    retention: Retention
     simulation: SimulationPlan | None
     sources: tuple[Source, ...]
     recipients: tuple[Recipient, ...]
@@ -226,6 +240,7 @@ def load_company(folder: Path) -> Company:
         currency=company.currency,
         language=company.language,
         schedule=company.schedule,
+        retention=company.retention,
         simulation=company.simulation,
         sources=sources,
         recipients=recipients,

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import date
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from early_warning import policy, runs
 from early_warning.problems import ConfigurationError, GateStopped, Problem
@@ -124,6 +126,22 @@ def simulate(current: Company, through: date) -> None:
     demo.prepare(home() / "demo", current.simulation, through, crm)
 
 
+Arguments = ParamSpec("Arguments")
+
+
+def _until_published(
+    function: Callable[Concatenate[int, Arguments], int],
+) -> Callable[Concatenate[int, Arguments], int]:
+    """Leave a published run as it is, whoever clears a task of it, or comes after another process went on with it."""
+
+    @wraps(function)
+    def call(run: int, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
+        return run if runs.is_published(warehouse(), run) else function(run, *args, **kwargs)
+
+    return call
+
+
+@_until_published
 def extract(run: int, source: str, dsn_of: Callable[[str], str]) -> int:
     """Read what is new at a source and land it; returns the run id.
 
@@ -142,6 +160,7 @@ def extract(run: int, source: str, dsn_of: Callable[[str], str]) -> int:
     return run
 
 
+@_until_published
 def gate_source(run: int, source: str) -> int:
     """Judge what a source delivered; stops the run on anything critical."""
     from early_warning import quality
@@ -152,6 +171,7 @@ def gate_source(run: int, source: str) -> int:
     return run
 
 
+@_until_published
 def gate_landing(run: int) -> int:
     """Look for rows of customers nobody knows, judge all sources together, and accept the batches."""
     from early_warning import landing, quality
@@ -167,6 +187,7 @@ def gate_landing(run: int) -> int:
     return run
 
 
+@_until_published
 def transform(run: int) -> int:
     """Build indicators and levels under the run's id."""
     from early_warning import transform as dbt
@@ -180,6 +201,7 @@ def transform(run: int) -> int:
     return run
 
 
+@_until_published
 def gate_marts(run: int) -> int:
     """Judge what would be published."""
     from early_warning import quality
@@ -189,6 +211,7 @@ def gate_marts(run: int) -> int:
     return run
 
 
+@_until_published
 def publish(run: int) -> int:
     """Move the pointer."""
     with runs.step(warehouse(), run, "publish"):
@@ -209,6 +232,14 @@ def send_digests(run: int) -> int:
     return run
 
 
+def tidy_warehouse() -> dict[str, dict[str, int]]:
+    """Drop what the company's retention no longer keeps, and leave fresh statistics behind; says what went by table."""
+    from early_warning import upkeep
+
+    outcome = upkeep.tidy(warehouse(), company().retention)
+    return {table: asdict(dropped) for table, dropped in outcome.dropped.items()}
+
+
 def tell_operators(run_id: int | None, task: str, error: str) -> None:
     """Mail the operators that a task failed or a gate stopped the run: what, where, what to do."""
     from early_warning import digest
@@ -223,7 +254,7 @@ def tell_operators(run_id: int | None, task: str, error: str) -> None:
         recipients = ()
     notice = digest.Notice(
         subject=f"early-warning: run {run_id or '–'}, {task}: {state}",
-        text=f"{error}\n\n{_REMEDIES[state]}\n",
+        text=f"{error}\n\n{_REMEDIES.get(task, _REMEDIES[state])}\n",
         state=state,
         task=task,
         run_id=run_id,
@@ -237,6 +268,7 @@ _REMEDIES = {
     "failed": "Nothing was published; readers see the last good day. Run again: it goes on where it was.",
     "published": "The day is published; its mails wait. Run again: it sends what is owed, nothing twice.",
     "running": "Run again: it goes on where it was.",
+    "tidy_warehouse": "Runs and readers don't notice. Clear the task, or wait a week: it goes on where it was.",
 }
 
 

@@ -24,7 +24,7 @@ _ENTRIES = (
 
 
 class UnknownMail(LookupError):
-    """No mail, or more than one, goes by the id somebody gave."""
+    """No mail, or more than one, goes by the id somebody gave; or upkeep has dropped the body it would be sent with."""
 
 
 @dataclass(frozen=True)
@@ -106,28 +106,30 @@ def outbox_list(warehouse: Warehouse) -> list[dict[str, Any]]:
 
 
 def outbox_show(warehouse: Warehouse, mail_id: str) -> dict[str, Any]:
-    """One mail with its `text` and its `html` (None where it has none).
+    """One mail with its `text` and its `html` (None where it has none, or none any more).
 
     Raises:
         UnknownMail: no mail's key, or more than one, begins with `mail_id`.
     """
     key = _key(warehouse, mail_id)
     [mail] = warehouse.rows("select mime from ops.outbox where mail_key = %s", key)
-    return _entry(warehouse, key) | _bodies(mail["mime"])
+    return _entry(warehouse, key) | (_bodies(mail["mime"]) if mail["mime"] else {"text": None, "html": None})
 
 
 def outbox_resend(warehouse: Warehouse, mail_id: str) -> dict[str, Any]:
     """Owe a mail again, now and under the Message-ID it has; returns its entry.
 
     Raises:
-        UnknownMail: no mail's key, or more than one, begins with `mail_id`.
+        UnknownMail: no mail's key, or more than one, begins with `mail_id`; or the mail's body is gone.
     """
     key = _key(warehouse, mail_id)
-    warehouse.execute(
+    owed = warehouse.execute(
         "update ops.outbox set state = 'pending', attempts = 0, next_attempt_at = now(), last_error = null"
-        " where mail_key = %s",
+        " where mail_key = %s and mime is not null",
         key,
     )
+    if not owed:
+        raise UnknownMail(f"the body of mail {mail_id!r} is older than company.yml's retention and was dropped")
     return _entry(warehouse, key)
 
 

@@ -29,6 +29,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import LiteralString, TextIO
 
@@ -45,25 +46,6 @@ from early_warning.embedded.account import (
 )
 from early_warning.embedded.server import PortTaken, Server
 from early_warning.warehouse import READER, Connection, Warehouse
-
-# What PostgreSQL lets any login do even in a read-only session: fill the disk with large objects, hold locks that runs
-# wait for. Here only the owner may.
-_KEEP_TO_THE_OWNER = """
-do $$
-declare
-    function regprocedure;
-begin
-    for function in
-        select oid from pg_proc
-        where pronamespace = 'pg_catalog'::regnamespace
-            and (proname like '%advisory%' or proname in ('lo_creat', 'lo_create', 'lo_from_bytea'))
-    loop
-        execute format('revoke execute on function %s from public', function);
-        execute format('grant execute on function %s to early_warning', function);
-    end loop;
-end
-$$
-"""
 
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"
@@ -141,6 +123,14 @@ def source_database(home: Path, name: str) -> SourceDatabase:
 def admin_dsn(home: Path) -> str:
     """Connection string of the superuser on the database postgres, for a home whose server is running."""
     return _Cluster(home.resolve()).dsn(SUPERUSER, SUPERUSER)
+
+
+def rotate_log(log: Path) -> None:
+    """Keep a log small, also under a process that has run for months (it appends, so cutting it is safe)."""
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        shutil.copyfile(log, _older(log))
+        _older(log).chmod(0o600)
+        os.truncate(log, 0)
 
 
 @dataclass(frozen=True)
@@ -285,7 +275,7 @@ class _Cluster:
 
     def ensure_running(self) -> None:
         """Take over the running server, or start it, or make it."""
-        self._rotate_log()
+        rotate_log(self.log)
         state = self.state()
         if not state.is_complete:
             self._make(state)
@@ -347,13 +337,6 @@ class _Cluster:
             ) from error
         with closing(connection):
             yield connection
-
-    def _rotate_log(self) -> None:
-        """Keep the log small, also under a server that has run for months (it appends, so cutting it is safe)."""
-        if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
-            shutil.copyfile(self.log, _older(self.log))
-            _older(self.log).chmod(0o600)
-            os.truncate(self.log, 0)
 
     def _check_folder(self, state: _State) -> None:
         """Tell a moved home (goes on) from a copied one (must not share the original's data).
@@ -471,7 +454,7 @@ class _Cluster:
             with self._admin(database) as connection:
                 connection.execute("revoke all on schema public from public")
         with self._admin("warehouse") as connection:
-            connection.execute(_KEEP_TO_THE_OWNER)
+            connection.execute(files("early_warning.warehouse").joinpath("schema/keep_to_the_owner.sql").read_bytes())
 
     def make_source_database(self, name: str, reader: str) -> None:
         """Make a database with its two roles, or what of it an earlier attempt left out."""

@@ -6,6 +6,7 @@ schema bi, nothing else, and can't write.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,26 +56,47 @@ class Warehouse:
 def migrate(warehouse: Warehouse) -> None:
     """Create what is missing: schemas, tables of the ledgers, one landing table a data set, the reader's role.
 
-    Safe to repeat, and safe beside another process doing the same.
+    Safe to repeat, and safe beside another process doing the same. Nothing is touched when it is all there: even
+    `create … if not exists` waits for whoever writes to the table, and nobody who only looks should wait for a landing.
     """
+    statements = [statement.as_bytes() for statement in _statements()]
+    fingerprint = hashlib.sha256(b"\0".join(statements)).hexdigest()
     with warehouse.connect() as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('early_warning.migrate'))")
-        for script in ("ops", "policy"):
-            connection.execute(files(__package__).joinpath(f"schema/{script}.sql").read_bytes())
-        for data_set in DATA_SETS.values():
-            connection.execute(_landing_table(data_set))
-            connection.execute(  # for homes of an earlier version
-                sql.SQL(
-                    "alter table landing.{} add column if not exists _is_deleted boolean not null default false"
-                ).format(sql.Identifier(data_set.table))
-            )
-            connection.execute(_batch_index(data_set))
-        connection.execute(files(__package__).joinpath("schema/reader.sql").read_bytes())
+        if not _is_migrated(connection, fingerprint):
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute("delete from ops.migration")
+            connection.execute("insert into ops.migration (fingerprint) values (%s)", (fingerprint,))
         password = conninfo_to_dict(warehouse.reader_dsn).get("password")
         if password:
             connection.execute(
                 sql.SQL("alter role {} with login password {}").format(sql.Identifier(READER), sql.Literal(password))
             )
+
+
+def _statements() -> Iterator[sql.Composable]:
+    """Everything that dbt does not build, in order, idempotent."""
+    yield _script("ops")
+    yield _script("policy")
+    for data_set in DATA_SETS.values():
+        yield _landing_table(data_set)
+        yield sql.SQL(  # for homes of an earlier version
+            "alter table landing.{} add column if not exists _is_deleted boolean not null default false"
+        ).format(sql.Identifier(data_set.table))
+        yield _batch_index(data_set)
+    yield _script("reader")
+
+
+def _script(name: str) -> sql.SQL:
+    return sql.SQL(files(__package__).joinpath(f"schema/{name}.sql").read_text("utf-8"))
+
+
+def _is_migrated(connection: Connection, fingerprint: str) -> bool:
+    row = connection.execute("select to_regclass('ops.migration') is not null").fetchone()
+    if not (row and row[0]):
+        return False
+    return connection.execute("select from ops.migration where fingerprint = %s", (fingerprint,)).rowcount == 1
 
 
 def _batch_index(data_set: DataSet) -> sql.Composed:

@@ -3,6 +3,12 @@ create schema if not exists landing;
 create schema if not exists ops;
 create schema if not exists policy;
 
+-- The version of these scripts that is in place, so that they are run when they changed and not at every command.
+create table if not exists ops.migration (
+    fingerprint text primary key,
+    migrated_at timestamptz not null default now()
+);
+
 create table if not exists ops.company (
     folder text primary key,
     name text not null,
@@ -34,7 +40,8 @@ create table if not exists ops.run (
     published_at timestamptz,
     composed_at timestamptz,
     finished_at timestamptz,
-    message text
+    message text,
+    dropped_at timestamptz -- by upkeep: no run goes on from it, no day shows it, its rows are gone or will be
 );
 
 create table if not exists ops.run_step (
@@ -70,14 +77,11 @@ create table if not exists ops.batch (
     landed_at timestamptz not null default now(),
     read_through timestamptz,
     present bigint,
-    deleted bigint
+    deleted bigint,
+    is_staged boolean not null default false, -- what staging shows has taken it in
+    upkept_at timestamptz -- what it replaced is gone or, where no gate accepted it, its own rows
 );
-alter table ops.batch -- for homes of an earlier version
-add column if not exists read_through timestamptz,
-add column if not exists present bigint,
-add column if not exists deleted bigint;
 create index if not exists batch_data_set on ops.batch (data_set, batch_id);
-alter table ops.batch add column if not exists is_staged boolean not null default false;
 
 -- What staging and the tables counted from it stand for: one moment and one policy. While a build is at work, and after
 -- one that died, they stand for something between two moments, so that the next build counts anew all that lies between.
@@ -152,10 +156,9 @@ create table if not exists ops.gate_result (
     primary key (run_id, gate, result_no)
 );
 
--- The dbt project whose views and words readers see now; another one replaces them, the same leaves them alone.
-create table if not exists ops.built_project (
-    fingerprint text primary key,
-    built_at timestamptz not null default now()
+-- The DAG run of a scheduler that is at work, or was the last that was.
+create table if not exists ops.scheduled_run (
+    dag_run_id text primary key
 );
 
 create table if not exists ops.outbox (
@@ -166,7 +169,7 @@ create table if not exists ops.outbox (
     recipient text not null,
     subject text not null,
     message_id text not null unique,
-    mime bytea not null,
+    mime bytea, -- null once upkeep has dropped the body; the receipt stays
     state text not null check (state in ('pending', 'sent', 'refused')),
     attempts integer not null default 0,
     composed_at timestamptz not null default now(),
@@ -174,3 +177,29 @@ create table if not exists ops.outbox (
     sent_at timestamptz,
     last_error text
 );
+
+-- What upkeep dropped, counting back from `today`: by table its rows and their bytes.
+create table if not exists ops.upkeep (
+    upkeep_id bigint generated always as identity primary key,
+    today date not null,
+    started_at timestamptz not null default now(),
+    finished_at timestamptz,
+    dropped jsonb not null default '{}',
+    warehouse_bytes bigint
+);
+
+-- For homes of an earlier version. Asked first, since to alter a table waits for whoever reads a bi view just now.
+do $$
+begin
+    if not exists (select from pg_attribute where attrelid = 'ops.run'::regclass and attname = 'dropped_at') then
+        alter table ops.run add column dropped_at timestamptz;
+        alter table ops.batch
+        add column read_through timestamptz,
+        add column present bigint,
+        add column deleted bigint,
+        add column is_staged boolean not null default false,
+        add column upkept_at timestamptz;
+        alter table ops.outbox alter column mime drop not null;
+    end if;
+end
+$$;
