@@ -192,13 +192,13 @@ create table if not exists ops.upkeep (
 do $$
 begin
     if not exists (select from pg_attribute where attrelid = 'ops.run'::regclass and attname = 'dropped_at') then
-        alter table ops.run add column dropped_at timestamptz;
+        alter table ops.run add column if not exists dropped_at timestamptz;
         alter table ops.batch
-        add column read_through timestamptz,
-        add column present bigint,
-        add column deleted bigint,
-        add column is_staged boolean not null default false,
-        add column upkept_at timestamptz;
+        add column if not exists read_through timestamptz,
+        add column if not exists present bigint,
+        add column if not exists deleted bigint,
+        add column if not exists is_staged boolean not null default false,
+        add column if not exists upkept_at timestamptz;
         alter table ops.outbox alter column mime drop not null;
     end if;
 end
