@@ -322,7 +322,7 @@ def test_airflow_on_the_home_survives_a_kill_runs_beside_commands_and_leaves_not
     beside = home.run("--as-of", "2026-07-05")
     assert (beside.code, "is at work in this home" in beside.stderr) == (2, True), beside.stderr
     assert home.command("status", "--json").code == 0
-    wait_for(lambda: not page.runs(state="queued") + page.runs(state="running"), 900, every=1)
+    wait_for(lambda: not page.runs(state="queued") + page.runs(state="running"), 1800, every=1)
     assert {run["run_type"]: run["state"] for run in page.runs()} == dict.fromkeys(
         ("scheduled", "manual", "backfill"), "success"
     )

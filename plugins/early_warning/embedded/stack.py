@@ -49,7 +49,7 @@ _COMPONENTS = {
 }
 _WITH_HEARTBEAT = ("scheduler", "triggerer", "dag_processor")
 _INFORMATIVE = {"scheduler": {"AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO"}}  # its children run the tasks: for their logs
-_START_SECONDS = 600  # 40 on an idle machine with two cores
+_START_SECONDS = 600  # it takes about 50 CPU-seconds, and the machine may be busy
 _RESTART_SECONDS = 2
 _STOP_SECONDS = 20  # then a task that is still at work is killed; the run goes on from there when the stack is up again
 
