@@ -4,8 +4,8 @@
     pre_hook="{{ delete_changed('int_invoices_changed', ['customer_id', 'invoice_id']) }}"
 ) }}
 
--- Grain: customer × invoice that is there or that a payment names ('' for none). Billed (null while no invoice is there)
--- and paid under its name.
+-- Grain: customer × invoice that is there or that a payment names ('' for none). Billed (null while no invoice is
+-- there) and paid under its name.
 with invoices as (
     {{ of_changed(ref('stg_finance__invoices'), 'int_invoices_changed', ['customer_id', 'invoice_id']) }}
 ),

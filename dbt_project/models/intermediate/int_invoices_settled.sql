@@ -1,7 +1,7 @@
 {{ config(meta={'key': ['customer_id', 'invoice_id']}) }}
 
--- Grain: invoice that its own payments have not paid exactly. What is still unpaid of it once every payment has found its
--- invoice: the one it names, and what is left over the customer's oldest due one.
+-- Grain: invoice that its own payments have not paid exactly. What is still unpaid of it once every payment has found
+-- its invoice: the one it names, and what is left over the customer's oldest due one.
 with balances as (select * from {{ ref('int_invoice_balances') }} where billed_amount is distinct from paid_amount),
 
 matched as (
@@ -15,8 +15,7 @@ matched as (
 pools as (
     select
         customer_id,
-        sum(greatest(paid_amount - billed_amount, 0)) filter (where billed_amount is not null) as overpaid,
-        sum(paid_amount) filter (where billed_amount is null) as unmatched
+        sum(case when billed_amount is null then paid_amount else greatest(paid_amount - billed_amount, 0) end) as pool
     from balances
     group by customer_id
 ),
@@ -39,12 +38,7 @@ select
     queued.is_disputed,
     case
         when queued.is_collectable
-            then least(
-                queued.open_amount,
-                greatest(
-                    queued.open_through - coalesce(pools.overpaid, 0) - coalesce(pools.unmatched, 0), 0
-                )
-            )
+            then least(queued.open_amount, greatest(queued.open_through - coalesce(pools.pool, 0), 0))
         else queued.open_amount
     end as unpaid_amount
 from queued

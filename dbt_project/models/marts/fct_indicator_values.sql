@@ -1,7 +1,7 @@
 {{ config(pre_hook="{{ delete_rows_of_this_run() }}", contract={'enforced': true}) }}
 
--- Grain: run × judged customer × indicator, every ind_ model there is: active customers on all, others on what they owe.
--- What can't be judged shows no figures; otherwise its own value is a measure too.
+-- Grain: run × judged customer × indicator, every ind_ model there is: active customers on all, others on what they
+-- owe. What can't be judged shows no figures; otherwise its own value is a measure too.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
 customers as (select * from {{ ref('int_customers') }} where is_judged),

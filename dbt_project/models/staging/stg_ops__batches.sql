@@ -1,7 +1,7 @@
 {{ config(materialized='table', meta={'key': ['batch_id']}) }}
 
--- The batches this run reads: of each data set the newest snapshot and what was appended since, or all that was appended.
--- New are those that staging has not taken in yet; behind a new snapshot all are.
+-- The batches this run reads: of each data set the newest snapshot and what was appended since, or all that was
+-- appended. New are those that staging has not taken in yet; behind a new snapshot all are.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
 batches as (select * from {{ source('ops', 'batch') }}),
