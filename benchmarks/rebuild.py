@@ -69,7 +69,9 @@ def export(warehouse: Warehouse, folder: Path, data_sets: Sequence[str]) -> None
 def totals(warehouse: Warehouse, run_id: int) -> dict[str, float]:
     """Add up the customer-month cells and what a run says of its customers, as the other engines' scripts do."""
     [cells] = warehouse.rows(
-        "select table_name from information_schema.columns where table_schema = 'intermediate'"
+        "select table_name from information_schema.columns"
+        " join information_schema.tables using (table_schema, table_name)"
+        " where table_schema = 'intermediate' and table_type = 'BASE TABLE'"
         " and column_name in ('month', 'order_count', 'order_amount', 'order_days', 'complaint_count')"
         " group by table_name having count(*) = 5"
     )

@@ -137,12 +137,12 @@ def _mailing(taken: int, home: Home, box: Postbox, *words: str) -> Iterator[subp
 
 POINTS: dict[str, Point] = {
     "opening": _at("ops.run_step"),
-    "mid-COPY": _at("landing.sales_orders", "new._source_row > 10"),
+    "mid-COPY": _at("landing.sales_orders", "new.amount > 0"),
     "landed": _at("ops.gate_result"),
     "accepting": _at("ops.batch", "new.state = 'accepted'"),
     "accepted": _at("ops.run", "new.through_batch_id is not null"),
-    "staging": _at("staging.stg_sales__orders"),
-    "cells": _at("intermediate.int_customer_months"),
+    "staging": _at("staging.base_sales__orders"),
+    "cells": _at("intermediate.int_customer_cells"),
     "customers": _at("marts.dim_customers"),
     "mid-levels": _at("marts.fct_customer_levels", "new.warning_level is not null"),
     "before the pointer": _at("ops.publication"),

@@ -30,7 +30,7 @@ def land(connection: Connection, batch_id: int, extract: Extract, rows: LiveRows
     is gone at the source lands as a version marked deleted.
 
     Raises:
-        NothingNew: a snapshot is what the last accepted one was.
+        NothingNew: a snapshot is what the last accepted one was, or a window holds what is known.
         DeliveryFailed: the source broke off for good, or a row is nothing PostgreSQL can hold.
     """
     data_set = DATA_SETS[extract.data_set]
@@ -43,6 +43,8 @@ def land(connection: Connection, batch_id: int, extract: Extract, rows: LiveRows
         landed -= _drop_known(connection, batch_id, data_set)
     keys = rows.keys()
     present, deleted = _land_deleted(connection, batch_id, data_set, keys) if keys else (None, None)
+    if rows.is_window and not (landed or deleted or quarantined or stale):
+        raise NothingNew
     connection.execute(
         "update ops.batch set read_through = %s, present = %s, deleted = %s where batch_id = %s",
         (newest, present, deleted, batch_id),
@@ -196,21 +198,19 @@ def _land_deleted(
     Returns:
         How many keys the source holds, and how many records were marked.
     """
-    names = {"table": sql.Identifier(data_set.table), "key": _listed(data_set.key)}
-    connection.execute(
-        sql.SQL(
-            "create temporary table present on commit drop as select {key} from landing.{table} with no data"
-        ).format(**names)
-    )
-    present = _copy(connection, sql.Identifier("present"), data_set.key, keys, "binary")
-    connection.execute("analyze present")
+    # a table like any other, since a temporary one can't be spread over machines; seen by nobody, gone with a crash
+    held = sql.Identifier("landing", f"present_{batch_id}")
+    names = {"table": sql.Identifier(data_set.table), "key": _listed(data_set.key), "held": held}
+    connection.execute(sql.SQL("create table {held} as select {key} from landing.{table} with no data").format(**names))
+    present = _copy(connection, held, data_set.key, keys, "binary")
+    connection.execute(sql.SQL("analyze {held}").format(**names))
     deleted = connection.execute(
         sql.SQL(
             "insert into landing.{table} ({columns}, _batch_id, _is_deleted)"
             " select {columns}, %(batch_id)s, true from (select distinct on ({known_key}) known.*"
             " from landing.{table} as known"
             " join ops.batch on batch.batch_id = known._batch_id and batch.state = 'accepted'"
-            " where not exists (select from present where ({present_key}) = ({known_key}))"
+            " where not exists (select from {held} as present where ({present_key}) = ({known_key}))"
             " order by {known_key}, known.updated_at desc nulls last, known._batch_id desc) as gone"
             " where not _is_deleted"
         ).format(
@@ -221,7 +221,7 @@ def _land_deleted(
         ),
         {"batch_id": batch_id},
     ).rowcount
-    connection.execute("drop table present")  # the next data set brings its own
+    connection.execute(sql.SQL("drop table {held}").format(**names))
     return present, deleted
 
 
