@@ -30,7 +30,7 @@ def land(connection: Connection, batch_id: int, extract: Extract, rows: LiveRows
     is gone at the source lands as a version marked deleted.
 
     Raises:
-        NothingNew: a snapshot is what the last accepted one was, or a window holds what is known.
+        NothingNew: a snapshot is what the last accepted one was.
         DeliveryFailed: the source broke off for good, or a row is nothing PostgreSQL can hold.
     """
     data_set = DATA_SETS[extract.data_set]
@@ -43,8 +43,6 @@ def land(connection: Connection, batch_id: int, extract: Extract, rows: LiveRows
         landed -= _drop_known(connection, batch_id, data_set)
     keys = rows.keys()
     present, deleted = _land_deleted(connection, batch_id, data_set, keys) if keys else (None, None)
-    if rows.is_window and not (landed or deleted or quarantined or stale):
-        raise NothingNew
     connection.execute(
         "update ops.batch set read_through = %s, present = %s, deleted = %s where batch_id = %s",
         (newest, present, deleted, batch_id),
