@@ -15,6 +15,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -32,6 +33,7 @@ from early_warning.embedded.postgres import (
     running_postgres,
     stop_postgres,
 )
+from early_warning.embedded.server import Server
 from early_warning.warehouse import Warehouse, migrate
 
 PLUGINS = Path(accounts.__file__).parents[2]
@@ -273,6 +275,19 @@ def test_killed_server_starts_again_and_keeps_what_was_committed(home: Path) -> 
             assert _postmaster(home) not in (None, pid)
             assert again.rows("select number from committed") == [{"number": 1}]
             again.execute("drop table committed")
+
+
+def test_server_that_somebody_is_stopping_is_waited_for(home: Path) -> None:
+    warehouse = keep_postgres(home)
+    server = Server(home / "postgres/data", home / "postgres.log", accounts.Account.for_folder(home / "postgres/data"))
+    found = server.find()
+    assert found
+    with psycopg.connect(warehouse.dsn) as last_user, ThreadPoolExecutor() as beside:
+        os.kill(found.pid, signal.SIGTERM)  # ends when the last user has left, as when a machine is shut down
+        is_gone = beside.submit(server.is_gone_soon)
+        time.sleep(3)
+        last_user.close()
+        assert is_gone.result()
 
 
 def test_stale_pid_file_that_names_a_stranger_is_seen_through(home: Path) -> None:

@@ -132,8 +132,8 @@ class Server:
         return found
 
     def is_gone_soon(self) -> bool:
-        """Whether the server's first process ends within a second or two."""
-        return _wait(lambda: self.find() is None, 2)
+        """Whether the server is just being stopped, or has been killed and is listed for a second or two."""
+        return self.wait_settled() is None or _wait(lambda: self.find() is None, 2)
 
     def stop(self, *, at_once: bool = False) -> None:
         """Stop the server if it runs: connections are ended, what was committed is safe.
