@@ -138,11 +138,12 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=400, help="at least 50")
     days = parser.parse_args().days
     with tempfile.TemporaryDirectory(prefix="early-warning-upkeep-") as folder, entered_home(Path(folder)) as home:
-        with running_postgres(home) as warehouse:
-            migrate(warehouse)
-            answer = simulate(warehouse, days)
-        remove_postgres(home)
-    json.dump(answer, sys.stdout)
+        try:
+            with running_postgres(home) as warehouse:
+                migrate(warehouse)
+                json.dump(simulate(warehouse, days), sys.stdout)
+        finally:
+            remove_postgres(home)
 
 
 if __name__ == "__main__":
