@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.generate import ZONE
 from benchmarks.measure import measured
-from early_warning import runs, transform
+from early_warning import landing, runs, transform
 from early_warning.embedded.postgres import running_postgres
 from early_warning.settings import home
 from early_warning.warehouse import Warehouse
@@ -97,7 +97,7 @@ def main() -> None:
     with running_postgres(home()) as warehouse:
         [policy] = warehouse.rows("select policy_hash from policy.policy")
         run_id = runs.open_run(warehouse, runs.Moment.of_day(options.day, ZONE), ZONE, policy["policy_hash"])
-        runs.fix_batches(warehouse, run_id)
+        landing.accept(warehouse, run_id)
         build = stage if options.staging_only else judge
         json.dump(build(warehouse, run_id, from_scratch=options.from_scratch), sys.stdout)
 

@@ -21,7 +21,7 @@ from psycopg import sql
 
 from benchmarks.generate import HISTORY_ENDS, ZONE, add_day, generate
 from benchmarks.measure import entered_home, run_json
-from early_warning import runs, upkeep
+from early_warning import landing, runs, upkeep
 from early_warning.embedded.postgres import remove_postgres, running_postgres
 from early_warning.settings import Retention
 from early_warning.warehouse import Warehouse, migrate
@@ -87,7 +87,7 @@ def _repeat(warehouse: Warehouse, day: date) -> None:
     """Publish a day with the rows of the day before."""
     [policy] = warehouse.rows("select policy_hash from policy.policy")
     run_id = runs.open_run(warehouse, runs.Moment.of_day(day, ZONE), ZONE, policy["policy_hash"])
-    runs.fix_batches(warehouse, run_id)
+    landing.accept(warehouse, run_id)
     with warehouse.connect() as connection:
         tables = connection.execute(
             "select table_name, array_agg(column_name::text order by ordinal_position) from information_schema.columns"

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import daily, day, rebuild, report
 from benchmarks.generate import HISTORY_ENDS, ZONE, add_day, generate
 from benchmarks.measure import run_json
-from early_warning import runs
+from early_warning import landing, runs
 
 NEXT_DAY = HISTORY_ENDS + timedelta(days=1)
 DATA_SETS = {
@@ -61,7 +61,7 @@ def test_benchmarks_of_a_tiny_company_give_their_figures_and_agree(warehouse, tm
     add_day(warehouse, NEXT_DAY)
     policy = warehouse.rows("select policy_hash from policy.policy")[0]["policy_hash"]
     run_id = runs.open_run(warehouse, runs.Moment.of_day(NEXT_DAY, ZONE), ZONE, policy)
-    runs.fix_batches(warehouse, run_id)
+    landing.accept(warehouse, run_id)
 
     judged = day.judge(warehouse, run_id, from_scratch=True)
     scan = daily.scan_cpu(warehouse, landed)

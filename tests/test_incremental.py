@@ -20,7 +20,7 @@ from psycopg import sql
 import oracle
 from dirty_days import ALL_APPEND, ALL_SNAPSHOT, ALL_STAMPED, DIRT, SOME_APPEND, Scene, Script, Sources, Troupe, settle
 from early_warning import policy as policies
-from early_warning import runs, transform
+from early_warning import landing, runs, transform
 from early_warning.warehouse import Warehouse
 from histories import SHANGHAI
 from judged_by_sql import POLICY, differences, land, land_batch
@@ -113,7 +113,7 @@ class Chain:
         policies.store(self.warehouse, policy)
         at = runs.Moment(moment.as_of_date, moment.cutoff)
         run_id = runs.open_run(self.warehouse, at, moment.time_zone, policy.policy_hash)
-        runs.fix_batches(self.warehouse, run_id)
+        landing.accept(self.warehouse, run_id)
         return run_id
 
     def _by_oracle(self, run_id: int, moment: Moment) -> tuple[Run, Any]:

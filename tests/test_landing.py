@@ -124,7 +124,7 @@ def test_every_day_brings_its_file(warehouse: Warehouse, tmp_path: Path) -> None
         run_id = open_run(warehouse, day)
         batch = land(warehouse, run_id, source)["sales.orders"]
         assert (batch.batch_id is None, batch.rows) == ((True, 0) if day == 29 else (False, 1))
-        landing.accept(warehouse, run_id, "sales")
+        landing.accept(warehouse, run_id)
     assert [row["order_id"] for row in orders(warehouse)] == ["O27", "O28", "O30"]
     assert warehouse.rows("select count(*) from ops.batch where data_set = 'sales.customers'")[0]["count"] == 1
     assert warehouse.rows("select max(previous_rows) from ops.batch where data_set = 'sales.orders'")[0]["max"] == 1
@@ -135,7 +135,7 @@ def test_a_correction_arrives_as_a_new_version(warehouse: Warehouse, tmp_path: P
     deliver(tmp_path, 29, order(1), order(2))
     first = open_run(warehouse, 29)
     land(warehouse, first, source)
-    landing.accept(warehouse, first, "sales")
+    landing.accept(warehouse, first)
     deliver(tmp_path, 29, order(1, net="9.99"), order(2))
     deliver(tmp_path, 30, order(2, net="8.88"))
     second = open_run(warehouse, 30)
@@ -153,11 +153,11 @@ def test_a_rejected_batch_counts_as_unread(warehouse: Warehouse, tmp_path: Path)
     deliver(tmp_path, 30, order(1))
     first = open_run(warehouse)
     land(warehouse, first, source)
-    assert landing.reject(warehouse, first, "sales") == 2
+    assert landing.reject(warehouse, first) == 2
     second = open_run(warehouse)
     again = land(warehouse, second, source)
     assert again["sales.orders"].rows == 1
-    assert landing.accept(warehouse, second, "sales") == 2
+    assert landing.accept(warehouse, second) == 2
     states = warehouse.rows("select run_id, state from ops.batch where data_set = 'sales.orders' order by batch_id")
     assert [(row["run_id"], row["state"]) for row in states] == [(first, "rejected"), (second, "accepted")]
     third = open_run(warehouse)

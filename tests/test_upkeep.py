@@ -568,6 +568,24 @@ def test_upkeep_gives_way_to_a_transform(judged: Warehouse, monkeypatch: pytest.
     assert everything(judged) != before
 
 
+def test_upkeep_gives_way_to_an_old_run_that_somebody_goes_on_with_meanwhile(judged: Warehouse) -> None:
+    publish_days(judged, date(2026, 1, 1), date(2026, 1, 9))
+    old = open_run(judged, date(2026, 1, 10), "failed")
+    judged.execute("insert into ops.run_step (run_id, step, started_at) values (%s, 'open_run', '2026-01-10')", old)
+    publish_days(judged, date(2026, 1, 11), TODAY)
+    before = everything(judged)
+    with psycopg.connect(judged.dsn) as holder:
+        holder.execute("lock table ops.upkeep in share mode")
+        waiting = "select from pg_locks where relation = 'ops.upkeep'::regclass and not granted"
+        with working(lambda: upkeep.tidy(judged, SHORT)) as died:
+            while holder.execute(waiting).fetchone() is None:
+                time.sleep(0.01)
+            assert runs.open_run(judged, runs.Moment.of_day(date(2026, 1, 10), ZONE), ZONE, "p") == old
+            holder.rollback()
+    assert [str(error) for error in died] == ["somebody goes on with an old run"]
+    assert everything(judged) == before
+
+
 def test_upkeep_gives_way_to_another(judged: Warehouse) -> None:
     publish_days(judged, date(2026, 1, 1), TODAY)
     with judged.connect(autocommit=True) as other:

@@ -110,6 +110,11 @@ def is_published(warehouse: Warehouse, run_id: int) -> bool:
     return bool(warehouse.rows("select 1 from ops.run where run_id = %s and state = 'published'", run_id))
 
 
+def has_batches(warehouse: Warehouse, run_id: int) -> bool:
+    """Whether it is fixed which batches the run reads (see `landing.accept`): then it reads no source again."""
+    return bool(warehouse.rows("select 1 from ops.run where run_id = %s and through_batch_id is not null", run_id))
+
+
 def open_run(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, policy_hash: str) -> int:
     """Begin the run of a moment, or go on with the one that was killed or failed there. Returns its id."""
     with warehouse.connect() as connection:
@@ -131,6 +136,9 @@ def open_run(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, policy_hash: 
             (policy_hash, previous_run_id, is_backfill, moment.cut_off),
         ).fetchone()
         if resumed:
+            connection.execute(  # upkeep leaves alone what is gone on with, however old
+                "update ops.run_step set started_at = now() where run_id = %s and step = 'open_run'", resumed
+            )
             return int(resumed[0])
         opened = connection.execute(
             "insert into ops.run (as_of_date, as_of_at, company_time_zone, policy_hash, state, previous_run_id,"
@@ -139,15 +147,6 @@ def open_run(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, policy_hash: 
         ).fetchone()
         assert opened is not None
         return int(opened[0])
-
-
-def fix_batches(warehouse: Warehouse, run_id: int) -> None:
-    """Fix what the run reads: the batches accepted so far."""
-    warehouse.execute(
-        "update ops.run set through_batch_id = (select max(batch_id) from ops.batch where state = 'accepted')"
-        " where run_id = %s",
-        run_id,
-    )
 
 
 def publish(warehouse: Warehouse, run_id: int) -> None:

@@ -129,19 +129,22 @@ def simulate(current: Company, through: date) -> None:
 Arguments = ParamSpec("Arguments")
 
 
-def _until_published(
-    function: Callable[Concatenate[int, Arguments], int],
-) -> Callable[Concatenate[int, Arguments], int]:
-    """Leave a published run as it is, whoever clears a task of it, or comes after another process went on with it."""
+def _until(
+    is_done: Callable[[Warehouse, int], bool],
+) -> Callable[[Callable[Concatenate[int, Arguments], int]], Callable[Concatenate[int, Arguments], int]]:
+    """Leave a run as it is that is past this task, whoever clears it, or goes on with a run that was killed."""
 
-    @wraps(function)
-    def call(run: int, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
-        return run if runs.is_published(warehouse(), run) else function(run, *args, **kwargs)
+    def decorate(function: Callable[Concatenate[int, Arguments], int]) -> Callable[Concatenate[int, Arguments], int]:
+        @wraps(function)
+        def call(run: int, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
+            return run if is_done(warehouse(), run) else function(run, *args, **kwargs)
 
-    return call
+        return call
+
+    return decorate
 
 
-@_until_published
+@_until(runs.has_batches)
 def extract(run: int, source: str, dsn_of: Callable[[str], str]) -> int:
     """Read what is new at a source and land it; returns the run id.
 
@@ -160,7 +163,7 @@ def extract(run: int, source: str, dsn_of: Callable[[str], str]) -> int:
     return run
 
 
-@_until_published
+@_until(runs.has_batches)
 def gate_source(run: int, source: str) -> int:
     """Judge what a source delivered; stops the run on anything critical."""
     from early_warning import quality
@@ -171,7 +174,7 @@ def gate_source(run: int, source: str) -> int:
     return run
 
 
-@_until_published
+@_until(runs.has_batches)
 def gate_landing(run: int) -> int:
     """Look for rows of customers nobody knows, judge all sources together, and accept the batches."""
     from early_warning import landing, quality
@@ -183,11 +186,10 @@ def gate_landing(run: int) -> int:
         with _rejecting(run):
             _stop_if_failed(quality.check_landing(warehouse(), run, current.sources))
         landing.accept(warehouse(), run)
-        runs.fix_batches(warehouse(), run)
     return run
 
 
-@_until_published
+@_until(runs.is_published)
 def transform(run: int) -> int:
     """Build indicators and levels under the run's id."""
     from early_warning import transform as dbt
@@ -201,7 +203,7 @@ def transform(run: int) -> int:
     return run
 
 
-@_until_published
+@_until(runs.is_published)
 def gate_marts(run: int) -> int:
     """Judge what would be published."""
     from early_warning import quality
@@ -211,7 +213,7 @@ def gate_marts(run: int) -> int:
     return run
 
 
-@_until_published
+@_until(runs.is_published)
 def publish(run: int) -> int:
     """Move the pointer."""
     with runs.step(warehouse(), run, "publish"):

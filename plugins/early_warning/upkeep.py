@@ -24,6 +24,13 @@ from early_warning.warehouse import Connection, Warehouse
 _FIRST_SEEN = {"sales.customers": "customer_since"}
 
 
+# A run that somebody went on with after a long time is not old, nor what came after it: the first such run.
+_GONE_ON_WITH = (
+    "(select coalesce(min(run_id), 'infinity'::float) from ops.run join ops.run_step using (run_id)"
+    " where run.state in ('running', 'failed') and run_step.started_at > now() - interval '1 day')"
+)
+
+
 class WarehouseBusy(Exception):
     """A transform or another upkeep is at work. What is done is done; the rest goes the next time."""
 
@@ -94,11 +101,8 @@ def _begin(connection: Connection, retention: Retention) -> _Upkeep | None:
         " select run_id, published_at, max(least(as_of_date, (opened_at at time zone company_time_zone)::date))"
         " over (order by run_id) as reached_on from ops.run),"
         " present as (select max(reached_on) as today from reached where published_at is not null)"
-        " select today, coalesce((select max(run_id) from reached where reached_on <= today - %s and not exists ("
-        # a run that somebody went on with after a long time is not old, nor what came after it
-        " select from ops.run join ops.run_step using (run_id) where run.state in ('running', 'failed')"
-        " and run_step.started_at > now() - interval '1 day' and run.run_id <= reached.run_id"
-        ")), 0) from present where today is not null",
+        f" select today, coalesce((select max(run_id) from reached where reached_on <= today - %s"
+        f" and run_id < {_GONE_ON_WITH}), 0) from present where today is not null",
         (retention.detail_days,),
     ).fetchone()
     if found is None:
@@ -135,6 +139,7 @@ class _Upkeep:
         with self._step():
             # open_run chooses the run to go on from under the same lock: it never meets one that is going
             self.connection.execute("select pg_advisory_xact_lock(hashtext('early_warning.open_run'))")
+            self._leave_what_is_gone_on_with()
             self.connection.execute(
                 _DROP_RUNS, {**retention.model_dump(), "today": self.today, "old_run_id": self.old_run_id}
             )
@@ -212,7 +217,12 @@ class _Upkeep:
         with self.connection.transaction():
             if not _value(self.connection, "select pg_try_advisory_xact_lock(hashtext('early_warning.staging'))"):
                 raise WarehouseBusy("a run is at work")
+            self._leave_what_is_gone_on_with()
             yield
+
+    def _leave_what_is_gone_on_with(self) -> None:
+        if not _value(self.connection, f"select %s < {_GONE_ON_WITH}", self.old_run_id):
+            raise WarehouseBusy("somebody goes on with an old run")
 
     def _delete(self, table: str, condition: LiteralString | sql.Composed, **parameters: Any) -> None:
         statement = sql.SQL("delete from {} as dropped {} returning pg_column_size(dropped.*) as bytes").format(

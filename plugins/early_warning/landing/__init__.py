@@ -100,14 +100,25 @@ def land(
     return summaries
 
 
-def accept(warehouse: Warehouse, run_id: int, source: str | None = None) -> int:
-    """Make a run's landed batches readable, those of one source or of all; returns how many."""
-    return _set_state(warehouse, run_id, source, "accepted")
+def accept(warehouse: Warehouse, run_id: int) -> int:
+    """Make a run's landed batches readable, and fix what the run reads: all accepted by now; returns how many it landed.
+
+    Both in one transaction, so that a run that is gone on with either reads its sources once more or needs no more.
+    """
+    with warehouse.connect() as connection:
+        accepted = _set_state(connection, run_id, "accepted")
+        connection.execute(
+            "update ops.run set through_batch_id = (select max(batch_id) from ops.batch where state = 'accepted')"
+            " where run_id = %s",
+            (run_id,),
+        )
+    return accepted
 
 
-def reject(warehouse: Warehouse, run_id: int, source: str | None = None) -> int:
+def reject(warehouse: Warehouse, run_id: int) -> int:
     """Turn away a run's landed batches: their rows are never read, their files count as unread; returns how many."""
-    return _set_state(warehouse, run_id, source, "rejected")
+    with warehouse.connect() as connection:
+        return _set_state(connection, run_id, "rejected")
 
 
 def find_orphans(warehouse: Warehouse, run_id: int) -> int:
@@ -304,13 +315,10 @@ def _store_problems(connection: Connection, run_id: int, batch_id: int | None, s
         )
 
 
-def _set_state(warehouse: Warehouse, run_id: int, source: str | None, state: str) -> int:
-    return warehouse.execute(
-        "update ops.batch set state = %s where run_id = %s and state = 'landed' and source = coalesce(%s, source)",
-        state,
-        run_id,
-        source,
-    )
+def _set_state(connection: Connection, run_id: int, state: str) -> int:
+    return connection.execute(
+        "update ops.batch set state = %s where run_id = %s and state = 'landed'", (state, run_id)
+    ).rowcount
 
 
 def _current_customer_batches(connection: Connection, run_id: int) -> list[int]:
