@@ -571,7 +571,10 @@ def test_upkeep_gives_way_to_a_transform(judged: Warehouse, monkeypatch: pytest.
 def test_upkeep_gives_way_to_an_old_run_that_somebody_goes_on_with_meanwhile(judged: Warehouse) -> None:
     publish_days(judged, date(2026, 1, 1), date(2026, 1, 9))
     old = open_run(judged, date(2026, 1, 10), "failed")
-    judged.execute("insert into ops.run_step (run_id, step, started_at) values (%s, 'open_run', '2026-01-10')", old)
+    judged.execute(
+        "insert into ops.run_step (run_id, step, state, started_at) values (%s, 'open_run', 'failed', '2026-01-10')",
+        old,
+    )
     publish_days(judged, date(2026, 1, 11), TODAY)
     before = everything(judged)
     with psycopg.connect(judged.dsn) as holder:
@@ -704,7 +707,9 @@ def test_dag_and_command_drop_an_old_day_and_say_so(home: Home, tmp_path: Path) 
         told = home.command("upkeep", "--company", str(home.company), "--json").json
         assert told["today"] == "2026-06-30"
         assert told["dropped"]["ops.publication"]["rows"] == 1
-        assert told["dropped"]["marts.fct_indicator_values"]["rows"] == len(first_day["indicator_values"])
+        assert told["dropped"]["marts.fct_customer_indicators"]["rows"] == len(
+            {row["customer_id"] for row in first_day["indicator_values"]}
+        )
         assert "rows dropped" in home.command("status").stdout
         again = home.command("upkeep", "--company", str(home.company))
         assert (again.code, again.stdout) == (0, "Nothing was old enough to be dropped.\n")
@@ -723,7 +728,7 @@ def publish_copy(warehouse: Warehouse, day: str) -> int:
         day,
         day,
     )
-    for table in ("dim_customers", "fct_customer_levels", "fct_indicator_values"):
+    for table in ("dim_customers", "fct_customer_levels", "fct_customer_indicators"):
         warehouse.execute(
             f"insert into marts.{table} select (jsonb_populate_record(mart, jsonb_build_object('run_id', %s::bigint,"
             f" 'as_of_date', %s::date))).* from marts.{table} as mart where run_id = 1",

@@ -49,9 +49,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except psycopg.Error as error:
         print(f"early-warning: {error}".rstrip(), file=sys.stderr)
         return USAGE if isinstance(error, psycopg.ProgrammingError) else FAILED
-    except Exception:  # a fault of ours: said in full, under the exit code that means so
-        traceback.print_exc()
+    except Exception as error:
+        lost = _lost_server(error)
+        if lost:
+            print(
+                f"early-warning: the database went away: {lost}\nRun again: it goes on where it was.", file=sys.stderr
+            )
+        else:  # a fault of ours: said in full, under the exit code that means so
+            traceback.print_exc()
         return FAILED
+
+
+def _lost_server(error: BaseException) -> str | None:
+    """What libpq said, if that is at the bottom of an error; Airflow's database libraries wrap it in their own."""
+    cause = error.__cause__ or error.__context__
+    if cause is not None:
+        return _lost_server(cause)
+    return str(error).strip().splitlines()[0] if type(error).__name__ == "OperationalError" else None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -25,7 +25,7 @@ _FIRST_SEEN = {"sales.customers": "customer_since"}
 
 
 # A run that somebody went on with after a long time is not old, nor what came after it: the first such run.
-_GONE_ON_WITH = (
+_GONE_ON_WITH = sql.SQL(
     "(select coalesce(min(run_id), 'infinity'::float) from ops.run join ops.run_step using (run_id)"
     " where run.state in ('running', 'failed') and run_step.started_at > now() - interval '1 day')"
 )
@@ -97,12 +97,14 @@ def _begin(connection: Connection, retention: Retention) -> _Upkeep | None:
     spring is a week old. A day that lay ahead of the clock, a slip of the pen, makes nothing older.
     """
     found = connection.execute(
-        "with reached as ("
-        " select run_id, published_at, max(least(as_of_date, (opened_at at time zone company_time_zone)::date))"
-        " over (order by run_id) as reached_on from ops.run),"
-        " present as (select max(reached_on) as today from reached where published_at is not null)"
-        f" select today, coalesce((select max(run_id) from reached where reached_on <= today - %s"
-        f" and run_id < {_GONE_ON_WITH}), 0) from present where today is not null",
+        sql.SQL(
+            "with reached as ("
+            " select run_id, published_at, max(least(as_of_date, (opened_at at time zone company_time_zone)::date))"
+            " over (order by run_id) as reached_on from ops.run),"
+            " present as (select max(reached_on) as today from reached where published_at is not null)"
+            " select today, coalesce((select max(run_id) from reached where reached_on <= today - %s"
+            " and run_id < {gone_on_with}), 0) from present where today is not null"
+        ).format(gone_on_with=_GONE_ON_WITH),
         (retention.detail_days,),
     ).fetchone()
     if found is None:
@@ -221,7 +223,7 @@ class _Upkeep:
             yield
 
     def _leave_what_is_gone_on_with(self) -> None:
-        if not _value(self.connection, f"select %s < {_GONE_ON_WITH}", self.old_run_id):
+        if not _value(self.connection, sql.SQL("select %s < {}").format(_GONE_ON_WITH), self.old_run_id):
             raise WarehouseBusy("somebody goes on with an old run")
 
     def _delete(self, table: str, condition: LiteralString | sql.Composed, **parameters: Any) -> None:
@@ -276,7 +278,7 @@ class _Upkeep:
         return [(batch_id, DATA_SETS[data_set]) for batch_id, data_set in found]
 
 
-def _value(connection: Connection, query: LiteralString, *parameters: Any) -> Any:
+def _value(connection: Connection, query: LiteralString | sql.Composed, *parameters: Any) -> Any:
     row = connection.execute(query, parameters or None).fetchone()
     assert row is not None
     return row[0]

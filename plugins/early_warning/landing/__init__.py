@@ -101,7 +101,7 @@ def land(
 
 
 def accept(warehouse: Warehouse, run_id: int) -> int:
-    """Make a run's landed batches readable, and fix what the run reads: all accepted by now; returns how many it landed.
+    """Make a run's landed batches readable, and fix what the run reads: all accepted by now. Returns how many.
 
     Both in one transaction, so that a run that is gone on with either reads its sources once more or needs no more.
     """
