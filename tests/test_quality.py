@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from early_warning.contract import DATA_SETS
 from early_warning.quality import EXPECTATIONS, Verdict, check_landing, check_marts, check_source
@@ -452,7 +451,16 @@ def test_customers_alone_are_told(warehouse: Warehouse) -> None:
 
 # What would be published
 
-INDICATOR = {"customer_id": "C1", "indicator_code": "order_amount", "state": "clear", "value": 1, "measures": Jsonb({})}
+INDICATOR = {"indicator_code": "order_amount", "state": "clear", "value": 1}
+ARRAYS = {
+    "indicator_code": "indicator_codes",
+    "state": "states",
+    "unknown_reason": "unknown_reasons",
+    "value": "measured_values",
+    "trend": "trends",
+    "window_start": "window_starts",
+    "window_end": "window_ends",
+}
 WARNING = {
     "customer_id": "C1",
     "warning_level": 3,
@@ -473,9 +481,9 @@ def marts(shared: Warehouse) -> Warehouse:
             """
             create schema marts;
             create table marts.dim_customers (customer_id text, run_id bigint, state text);
-            create table marts.fct_indicator_values (
-                customer_id text, run_id bigint, indicator_code text, state text, unknown_reason text, value numeric,
-                baseline numeric, threshold numeric, trend text, window_start date, window_end date, measures jsonb
+            create table marts.fct_customer_indicators (
+                customer_id text, run_id bigint, indicator_codes text[], states text[], unknown_reasons text[],
+                measured_values numeric[], trends text[], window_starts date[], window_ends date[]
             );
             create table marts.fct_customer_levels (
                 customer_id text, run_id bigint, as_of_date date, warning_level integer, raw_level integer,
@@ -504,8 +512,9 @@ def build(
         for customer_id, state in known.items():
             row = {"customer_id": customer_id, "run_id": run_id, "state": state}
             insert(connection, "marts", "dim_customers", row)
-        for row in indicators or [INDICATOR]:
-            insert(connection, "marts", "fct_indicator_values", {"run_id": run_id, **row})
+        judged = indicators or [INDICATOR]
+        arrays = {array: [row.get(column) for row in judged] for column, array in ARRAYS.items()}
+        insert(connection, "marts", "fct_customer_indicators", {"run_id": run_id, "customer_id": "C1", **arrays})
         for row in [*ruled, *unruled]:
             insert(connection, "marts", "fct_customer_levels", {"run_id": run_id, **row})
 
@@ -521,20 +530,19 @@ def test_good_marts_pass(marts: Warehouse) -> None:
 @pytest.mark.parametrize(
     ("changes", "verdict", "words"),
     [
-        ({"indicators": [INDICATOR, INDICATOR]}, "fail", ["column customer_id, indicator_code", "customer_id C1"]),
-        ({"indicators": [{**INDICATOR, "state": "fine"}]}, "fail", ["column state", "state fine", "order_amount"]),
+        ({"indicators": [{**INDICATOR, "state": "fine"}]}, "fail", ["state fine", "order_amount", "customer_id C1"]),
         (
             {"indicators": [INDICATOR, {**INDICATOR, "indicator_code": "x", "state": "unknown"}]},
             "fail",
-            ["unknown_reason"],
+            ["an unknown indicator says why", "indicator_code x"],
         ),
         ({"indicators": [{**INDICATOR, "unknown_reason": "stale"}]}, "fail", ["unknown_reason stale"]),
-        ({"indicators": [{**INDICATOR, "state": "serious", "value": None}]}, "warn", ["column value"]),
+        ({"indicators": [{**INDICATOR, "state": "serious", "value": None}]}, "warn", ["has its value"]),
         ({"indicators": [{**INDICATOR, "trend": "up"}]}, "warn", ["trend up"]),
         (
             {"indicators": [{**INDICATOR, "window_start": AS_OF, "window_end": date(2026, 5, 1)}]},
             "warn",
-            ["column window_end"],
+            ["window_end 2026-05-01"],
         ),
         ({"levels": [WARNING, WARNING]}, "fail", ["marts.fct_customer_levels, column customer_id"]),
         ({"levels": [{**WARNING, "warning_level": 4}]}, "fail", ["column warning_level", "customer_id C1"]),

@@ -21,10 +21,10 @@ from great_expectations.data_context.types.base import (
     InMemoryStoreBackendDefaults,
     ProgressBarsConfig,
 )
-from great_expectations.datasource.fluent.interfaces import Batch
 from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+from great_expectations.validator.v1_validator import Validator
 
 from early_warning.problems import Problem
 from early_warning.quality.subject import Subject
@@ -51,6 +51,8 @@ def examiner(warehouse: Warehouse) -> Iterator[Examiner]:
         "warehouse",
         connection_string="postgresql+psycopg://owner@warehouse/",  # only names the dialect: libpq knows how to connect
         kwargs={"creator": lambda: psycopg.connect(warehouse.dsn)},
+        # Otherwise it fetches all rows of a query, repeatedly, to learn its columns, and runs it for every expectation.
+        create_temp_table=True,
     )
     try:
         yield Examiner(datasource)
@@ -79,14 +81,14 @@ class Examiner:
             return [_unchecked(subject, "rows_can_be_checked", _line(error))]
 
     def _run(self, subject: Subject, suite: ExpectationSuite) -> list[Finding]:
-        batch = self._batch(subject)
-        quick = _validate(batch, suite, "BOOLEAN_ONLY")
+        validator = self._validator(subject)
+        quick = _validate(validator, suite, "BOOLEAN_ONLY")
         raised = [_exception(result) for result in quick]
         if quick and raised[0] and len(set(raised)) == 1:
             return [_unchecked(subject, "rows_can_be_checked", raised[0])]
         judged = list(zip(suite.expectations, quick, raised, strict=True))
         missed = [expectation for expectation, result, exception in judged if not result.success and not exception]
-        details = iter(_validate(batch, _suite(subject, missed), _with_examples(subject, missed)) if missed else ())
+        details = iter(_validate(validator, _suite(subject, missed), _with_examples(subject, missed)) if missed else ())
         findings: list[Finding] = []
         for expectation, result, exception in judged:
             if exception:
@@ -97,10 +99,11 @@ class Examiner:
                 findings += _unmet(subject, expectation, next(details))
         return findings
 
-    def _batch(self, subject: Subject) -> Batch:
+    def _validator(self, subject: Subject) -> Validator:
+        """Make what validates a subject over and over: `Batch.validate` would read the rows anew each time."""
         self._subjects += 1
         asset = self._datasource.add_query_asset(name=f"{subject.suite.stem} {self._subjects}", query=subject.query)
-        return asset.add_batch_definition_whole_table("rows").get_batch()
+        return Validator(asset.add_batch_definition_whole_table("rows"))
 
 
 def _load(subject: Subject) -> tuple[ExpectationSuite, list[Finding]]:
@@ -125,9 +128,10 @@ def _suite(subject: Subject, expectations: Sequence[Expectation]) -> Expectation
     return ExpectationSuite(name=subject.suite.stem, expectations=expectations)
 
 
-def _validate(batch: Batch, suite: ExpectationSuite, result_format: Any) -> list[ExpectationValidationResult]:
+def _validate(validator: Validator, suite: ExpectationSuite, result_format: Any) -> list[ExpectationValidationResult]:
     """Validate, with the results in the order of the suite: Great Expectations puts those that raised first."""
-    results = batch.validate(suite, result_format=result_format).results
+    validator.result_format = result_format
+    results = validator.validate_expectation_suite(suite).results
     by_configuration = {_identity(result.expectation_config): result for result in results}
     return [by_configuration[_identity(expectation.configuration)] for expectation in suite.expectations]
 

@@ -76,18 +76,26 @@ def check_marts(warehouse: Warehouse, run_id: int, *, suites: Path = EXPECTATION
         )
         for table, place in (
             ("dim_customers", ("customer_id",)),
-            ("fct_indicator_values", ("customer_id", "indicator_code")),
             ("fct_customer_levels", ("customer_id",)),
         )
     ]
-    run = _filled(_script("run"), run_id=run_id)
-    subjects.append(Subject(suite=folder / "run.json", query=run, data_set="marts", is_summary=True))
+    subjects += [
+        Subject(
+            suite=folder / f"{suite}.json",
+            query=_filled(_script(script), run_id=run_id),
+            data_set=data_set,
+            is_summary=True,
+        )
+        for suite, script, data_set in (
+            ("fct_indicator_values", "indicator_values", "marts.fct_indicator_values"),
+            ("run", "run", "marts"),
+        )
+    ]
     return _judge(warehouse, run_id, "marts", [], subjects)
 
 
 _MARTS = {
     "dim_customers": "select * from marts.dim_customers where run_id = {run_id}",
-    "fct_indicator_values": "select * from marts.fct_indicator_values where run_id = {run_id}",
     "fct_customer_levels": (
         "select mart.*, cardinality(mart.rule_codes) as fired_rules, run.as_of_date as run_as_of_date"
         " from marts.fct_customer_levels as mart join ops.run as run on mart.run_id = run.run_id"

@@ -45,12 +45,16 @@ cross join (
     ) as level on customer.customer_id = level.customer_id
 ) as level
 cross join lateral (
-    select count(*) as measured, count(*) filter (where state = 'unknown') as unknown
-    from marts.fct_indicator_values
-    where fct_indicator_values.run_id = run.run_id
+    select
+        sum(cardinality(array_remove(states, null))) as measured,
+        sum(cardinality(array_positions(states, 'unknown'))) as unknown
+    from marts.fct_customer_indicators
+    where fct_customer_indicators.run_id = run.run_id
 ) as indicator
 cross join lateral (
-    select count(*) as measured, count(*) filter (where state = 'unknown') as unknown
-    from marts.fct_indicator_values
-    where fct_indicator_values.run_id = run.previous_run_id
+    select
+        sum(cardinality(array_remove(states, null))) as measured,
+        sum(cardinality(array_positions(states, 'unknown'))) as unknown
+    from marts.fct_customer_indicators
+    where fct_customer_indicators.run_id = run.previous_run_id
 ) as indicator_before
