@@ -601,4 +601,4 @@ def test_contracts_of_views_and_marts_are_enforced(days: Home) -> None:
     models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     enforced = {node["name"] for node in models if node["config"]["contract"]["enforced"]}
     assert {node["name"] for node in models if node["schema"] == "bi"} == set(VIEWS)
-    assert {*VIEWS, "dim_customers", "fct_customer_levels", "fct_indicator_values"} <= enforced
+    assert {*VIEWS, "dim_customers", "fct_customer_levels", "fct_customer_indicators"} <= enforced

@@ -19,8 +19,8 @@ from psycopg import sql
 
 import oracle
 from dirty_days import ALL_APPEND, ALL_SNAPSHOT, ALL_STAMPED, DIRT, SOME_APPEND, Scene, Script, Sources, Troupe, settle
-from early_warning import policy as policies
 from early_warning import landing, runs, transform
+from early_warning import policy as policies
 from early_warning.warehouse import Warehouse
 from histories import SHANGHAI
 from judged_by_sql import POLICY, differences, land, land_batch

@@ -53,3 +53,22 @@ end
 {%- macro month_start(months_ago) -%}
 (run.open_month - make_interval(months => ({{ months_ago }})::integer))::date
 {%- endmacro -%}
+
+{#- The codes of all indicators, as an array. -#}
+{%- macro all_codes() -%}
+array[
+    {%- for code in indicator_codes() %}
+    '{{ code }}'{{ "," if not loop.last }}
+    {%- endfor %}
+]
+{%- endmacro -%}
+
+{#- One figure of all indicators, in the order of their codes, as an array. -#}
+{%- macro side_by_side(column, if_known=false) -%}
+array[
+    {%- for code in indicator_codes() %}
+    {{ "case when " ~ code ~ ".state <> 'unknown' then " ~ code ~ "." ~ column ~ " end" if if_known else code ~ "." ~ column }}
+    {{- "," if not loop.last }}
+    {%- endfor %}
+]
+{%- endmacro -%}

@@ -1,4 +1,5 @@
-{#- What earlier runs said of each customer; an empty relation of the same shape before the first run ever. -#}
+{#- The levels that customers held in earlier runs (who has a raw level holds one); an empty relation of the same shape
+    before the first run ever. -#}
 {%- macro levels_remembered(levels, runs) -%}
 {%- if is_incremental() -%}
 select
@@ -14,6 +15,7 @@ select
     runs.as_of_date
 from {{ levels }} as levels
 inner join {{ runs }} as runs on levels.run_id = runs.run_id
+where levels.warning_level is not null
 {%- else -%}
 select
     null::text as customer_id,

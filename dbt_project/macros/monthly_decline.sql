@@ -6,9 +6,9 @@
 {%- macro monthly_decline(code, figure) -%}
 with run as (select * from {{ ref('stg_ops__run') }}),
 
-histories as ({{ of_changed(ref('int_order_histories'), 'int_customers_changed', ['customer_id']) }}),
+histories as ({{ of_changed(ref('int_order_histories'), 'int_closed_months_changed', ['customer_id']) }}),
 
-months as ({{ of_changed(ref('int_customer_months'), 'int_customers_changed', ['customer_id']) }}),
+months as ({{ of_changed(ref('int_customer_months'), 'int_closed_months_changed', ['customer_id']) }}),
 
 parameters as ({{ indicator_parameters(code, ['baseline_share', 'months', 'baseline_months', 'min_baseline_months']) }}),
 

@@ -41,17 +41,27 @@ alter table {{ this }} add primary key ({{ model.config.meta.key | join(', ') }}
 {%- endmacro -%}
 
 {#- How the rows of a base table are found: by record, when a version of it arrives; by batch and by time, in a tiny index
-    each, since rows lie in the order in which they came. -#}
+    each, since rows lie in the order in which they came; by day, of which there are few and many are null. -#}
 {%- macro add_base_indexes() -%}
 {%- if is_made_now() -%}
-{%- set types = {'_batch_id': 'int8', '_at': 'timestamptz', '_on': 'date'} -%}
 {%- for column in ['_batch_id'] + model.config.meta.found_by + model.config.meta.get('dates', {}).keys() | list -%}
+{%- if column.endswith('_on') -%}
+{%- do run_query('create index on ' ~ this ~ ' (' ~ column ~ ') where ' ~ column ~ ' is not null') -%}
+{%- else -%}
 {%- do run_query(
-    'create index on ' ~ this ~ ' using brin (' ~ column ~ ' ' ~ (types[column] or types[column[-3:]])
-    ~ '_minmax_multi_ops) with (autosummarize = on)'
+    'create index on ' ~ this ~ ' using brin (' ~ column ~ ' '
+    ~ ('int8' if column == '_batch_id' else 'timestamptz') ~ '_minmax_multi_ops) with (autosummarize = on)'
 ) -%}
+{%- endif -%}
 {%- endfor -%}
 create index on {{ this }} ({{ model.config.meta.record | join(', ') }})
+{%- endif -%}
+{%- endmacro -%}
+
+{#- Another index of a table that is made. -#}
+{%- macro add_index(what) -%}
+{%- if is_made_now() -%}
+create index on {{ this }} {{ what }}
 {%- endif -%}
 {%- endmacro -%}
 
@@ -61,9 +71,11 @@ create index on {{ this }} ({{ model.config.meta.record | join(', ') }})
 analyze {{ this }} (run_id)
 {%- endmacro -%}
 
-{#- A kept table changes little from day to day: it is sampled when it is made, and by the upkeep. -#}
+{#- A kept table changes little from day to day: it is sampled when it is made, and by the upkeep. One that is made every
+    day, and read whole, need only be known to be as large as it is. -#}
 {%- macro analyze_made_table() -%}
 {%- if is_made_now() -%}
 analyze {{ this }}
+{%- if model.config.materialized == 'table' %} ({{ model.config.meta.key | join(', ') }}){% endif -%}
 {%- endif -%}
 {%- endmacro -%}

@@ -11,11 +11,10 @@ levels as (
 
 indicator_counts as (
     select
-        indicator_values.customer_id,
-        count(*) as indicators
-    from {{ ref('fct_indicator_values') }} as indicator_values
-    inner join run on indicator_values.run_id = run.run_id
-    group by indicator_values.customer_id
+        customers.customer_id,
+        cardinality(array_remove(customers.states, null)) as indicators
+    from {{ ref('fct_customer_indicators') }} as customers
+    inner join run on customers.run_id = run.run_id
 ),
 
 most as (select max(indicators) as indicators from indicator_counts)

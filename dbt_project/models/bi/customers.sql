@@ -7,7 +7,7 @@ levels as (select * from {{ ref('fct_customer_levels') }})
 
 select
     customers.customer_id,
-    customers.as_of_date,
+    published.as_of_date,
     customers.run_id,
     customers.customer_name as name,
     customers.segment,

@@ -5,7 +5,7 @@ indicator_values as (select * from {{ ref('fct_indicator_values') }})
 
 select
     indicator_values.customer_id,
-    indicator_values.as_of_date,
+    published.as_of_date,
     indicator_values.run_id,
     indicator_values.indicator_code,
     indicator_values.family,

@@ -15,7 +15,7 @@ punctuation as (select * from {{ ref('punctuation') }})
 
 select
     levels.customer_id,
-    levels.as_of_date,
+    published.as_of_date,
     levels.run_id,
     levels.customer_name,
     customers.segment,

@@ -1,15 +1,15 @@
 {{ config(
     materialized='incremental',
     meta={'key': ['customer_id']},
-    pre_hook="{{ delete_changed('int_customers_changed', ['customer_id']) }}"
+    pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
 ) }}
 
 -- Grain: customer with an order. What a usual month's orders come to, for what is overdue to be held against.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
-histories as ({{ of_changed(ref('int_order_histories'), 'int_customers_changed', ['customer_id']) }}),
+histories as ({{ of_changed(ref('int_order_histories'), 'int_closed_months_changed', ['customer_id']) }}),
 
-months as ({{ of_changed(ref('int_customer_months'), 'int_customers_changed', ['customer_id']) }}),
+months as ({{ of_changed(ref('int_customer_months'), 'int_closed_months_changed', ['customer_id']) }}),
 
 parameters as ({{ indicator_parameters('overdue_ratio', ['baseline_months', 'min_baseline_months']) }}),
 

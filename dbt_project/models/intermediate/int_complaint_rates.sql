@@ -1,23 +1,26 @@
 {{ config(
     materialized='incremental',
     meta={'key': ['customer_id']},
-    pre_hook="{{ delete_changed('int_customers_changed', ['customer_id']) }}"
+    pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
 ) }}
 
--- Grain: customer with an order. Complaints an order, by month of the window and over the baseline.
+-- Grain: customer with an order. Complaints an order, by month of the window against the baseline, and what that says.
+-- Kept from day to day, since closed months seldom change.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
-histories as ({{ of_changed(ref('int_order_histories'), 'int_customers_changed', ['customer_id']) }}),
+histories as ({{ of_changed(ref('int_order_histories'), 'int_closed_months_changed', ['customer_id']) }}),
 
 months as (
     select
         months.*,
         months.complaint_count::numeric / nullif(months.order_count, 0) as complaint_ratio
-    from ({{ of_changed(ref('int_customer_months'), 'int_customers_changed', ['customer_id']) }}) as months
+    from ({{ of_changed(ref('int_customer_months'), 'int_closed_months_changed', ['customer_id']) }}) as months
 ),
 
 parameters as (
-    {{ indicator_parameters('complaint_rate', ['months', 'baseline_months', 'min_baseline_months']) }}
+    {{ indicator_parameters(
+        'complaint_rate', ['baseline_factor', 'months', 'baseline_months', 'min_baseline_months']
+    ) }}
 ),
 
 customers as (
@@ -47,17 +50,47 @@ rated as (
         and months.months_ago between 1 and customers.first_order_months_ago
         and (parameters.baseline_months = 0 or months.months_ago <= parameters.months + parameters.baseline_months)
     group by customers.customer_id, customers.first_order_months_ago
+),
+
+compared as (
+    select
+        rated.customer_id,
+        rated.first_order_months_ago - parameters.months >= parameters.min_baseline_months as has_baseline,
+        rated.baseline_complaints / nullif(rated.baseline_orders, 0) as baseline_rate,
+        case when rated.serious_months = parameters.months then round(rated.serious_rate, 6) end as serious_rate,
+        round(rated.watch_rate, 6) as watch_rate,
+        case when rated.slope_months = 6 then rated.slope end as slope
+    from rated
+    cross join parameters
+),
+
+judged as (
+    select
+        compared.*,
+        case
+            when not compared.has_baseline then 'short_history'
+            when compared.baseline_rate is null or compared.serious_rate is null then 'no_base'
+            when compared.baseline_rate = 0 and compared.serious_rate > 0 then 'no_base'
+        end as unknown_reason,
+        round(parameters.baseline_factor * compared.baseline_rate, 6) as serious_threshold,
+        round(parameters.watch_baseline_factor * compared.baseline_rate, 6) as watch_threshold
+    from compared
+    cross join parameters
 )
 
 select
-    rated.customer_id,
+    customer_id,
     case
-        when rated.first_order_months_ago - parameters.months >= parameters.min_baseline_months
-            then rated.first_order_months_ago - parameters.months
-    end as baseline_month_count,
-    rated.baseline_complaints / nullif(rated.baseline_orders, 0) as baseline_rate,
-    case when rated.serious_months = parameters.months then round(rated.serious_rate, 6) end as serious_rate,
-    round(rated.watch_rate, 6) as watch_rate,
-    case when rated.slope_months = 6 then rated.slope end as slope
-from rated
-cross join parameters
+        when unknown_reason is not null then 'unknown'
+        when serious_rate > serious_threshold then 'serious'
+        when watch_rate > watch_threshold then 'watch'
+        else 'clear'
+    end as rate_state,
+    unknown_reason as rate_unknown_reason,
+    serious_rate,
+    watch_rate,
+    round(baseline_rate, 6) as baseline_rate,
+    serious_threshold,
+    watch_threshold,
+    {{ trend('slope', 'baseline_rate', 'high') }} as trend
+from judged

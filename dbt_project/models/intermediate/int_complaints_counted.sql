@@ -3,9 +3,9 @@
 -- Grain: customer with a complaint of late. Complaints counted in days.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
-tickets as (select * from {{ ref('stg_service__tickets') }} where kind = 'complaint'),
+parameters as ({{ indicator_parameters('complaint_rate', ['count_days']) }}),
 
-parameters as ({{ indicator_parameters('complaint_rate', ['count_days']) }})
+tickets as ({{ opened_of_late('greatest(parameters.count_days, 90)') }})
 
 select
     tickets.customer_id,
@@ -13,5 +13,6 @@ select
     count(*) filter (where tickets.opened_on > run.as_of_date - 90) as complaints_90d
 from tickets
 cross join parameters
-inner join run on tickets.opened_on > run.as_of_date - greatest(parameters.count_days, 90)::integer
+cross join run
+where tickets.kind = 'complaint'
 group by tickets.customer_id

@@ -32,6 +32,7 @@ events as (
 select
     customer_id,
     date_trunc('month', happened_on)::date as month,
+    {{ month_number("date_trunc('month', happened_on)::date") }} as month_number,
     sum(order_count) as order_count,
     sum(order_amount) as order_amount,
     sum(complaint_count) as complaint_count,
@@ -39,4 +40,5 @@ select
     min(happened_on) filter (where order_count = 1) as first_ordered_on,
     max(happened_on) filter (where order_count = 1) as last_ordered_on
 from events
-group by customer_id, date_trunc('month', happened_on)
+group by customer_id, date_trunc('month', happened_on)::date
+order by customer_id, month

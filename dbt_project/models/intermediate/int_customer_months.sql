@@ -7,6 +7,6 @@ cells as (select * from {{ ref('int_customer_cells') }})
 
 select
     cells.*,
-    {{ months_ago('cells.month') }} as months_ago
+    run.open_month_number - cells.month_number as months_ago
 from cells
 cross join run

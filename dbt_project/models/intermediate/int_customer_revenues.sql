@@ -6,28 +6,32 @@
 
 -- Grain: customer with an order in the last 365 days. Their amount: whole months from the cells, the days of the month
 -- in which the year begins from the orders.
-with run as (select * from {{ ref('stg_ops__run') }}),
+with cells as (
+    {{ of_changed(
+        ref('int_customer_cells'), 'int_revenues_changed', ['customer_id'],
+        within='kept.month > run.as_of_date - 365'
+    ) }}
+),
 
-cells as ({{ of_changed(ref('int_customer_cells'), 'int_revenues_changed', ['customer_id']) }}),
-
-orders as ({{ of_changed(ref('stg_sales__orders'), 'int_revenues_changed', ['customer_id']) }}),
+orders as (
+    {{ of_changed(
+        ref('stg_sales__orders'), 'int_revenues_changed', ['customer_id'],
+        within='kept.ordered_on > run.as_of_date - 365 and kept.ordered_on < ' ~ month_after('run.as_of_date - 365')
+    ) }}
+),
 
 parts as (
     select
-        cells.customer_id,
-        cells.order_amount as amount
+        customer_id,
+        order_amount as amount
     from cells
-    inner join run on cells.month > run.as_of_date - 365
-    where cells.order_count > 0
+    where order_count > 0
     union all
     select
-        orders.customer_id,
-        orders.amount
+        customer_id,
+        amount
     from orders
-    inner join run
-        on orders.ordered_on > run.as_of_date - 365
-        and orders.ordered_on < {{ month_after('run.as_of_date - 365') }}
-    where not orders.is_cancelled
+    where not is_cancelled
 )
 
 select

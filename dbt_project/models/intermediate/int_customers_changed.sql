@@ -11,6 +11,6 @@ cells as (select * from {{ ref('int_customer_cells') }})
 select customer_id
 from changed
 union
-select cells.customer_id
+select customer_id
 from cells
-inner join run on run.is_all_changed
+where (select run.is_all_changed from run)

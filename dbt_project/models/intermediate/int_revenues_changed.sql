@@ -2,17 +2,12 @@
 
 -- Grain: customer whose revenue of the last 365 days has changed: something came, went or passed, or an order has grown
 -- too old.
-with run as (select * from {{ ref('stg_ops__run') }}),
+with changed as (select * from {{ ref('int_cells_changed') }}),
 
-changed as (select * from {{ ref('int_cells_changed') }}),
-
-orders as (select * from {{ ref('base_sales__orders') }})
+aged as (select * from {{ ref('base_sales__orders') }} where {{ passed('ordered_on', days_ago=365) }})
 
 select customer_id
 from changed
 union
-select orders.customer_id
-from orders
-inner join run
-    on orders.ordered_on > run.staged_from_date - 365
-    and orders.ordered_on <= run.staged_to_date - 365
+select customer_id
+from aged

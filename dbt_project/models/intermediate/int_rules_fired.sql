@@ -12,53 +12,43 @@ rules as (
 conditions as (
     select
         conditions.*,
+        array_position({{ all_codes() }}, conditions.indicator_code) as place,
+        case when conditions.operator = '>=' and conditions.value = 'watch' then 'serious' end as graver_value,
         count(*) over (partition by conditions.rule_code) as condition_count
     from {{ source('policy', 'level_conditions') }} as conditions
     inner join run on conditions.policy_hash = run.policy_hash
 ),
 
-indicator_values as (
-    select indicator_values.*
-    from {{ ref('fct_indicator_values') }} as indicator_values
-    inner join run on indicator_values.run_id = run.run_id
+customers as (
+    select customers.*
+    from {{ ref('fct_customer_indicators') }} as customers
+    inner join run on customers.run_id = run.run_id
 ),
 
 breached as (select * from {{ ref('int_indicators_breached') }}),
 
-state_conditions as (
-    select
-        indicator_values.customer_id,
-        conditions.rule_code,
-        conditions.indicator_code,
-        conditions.condition_count
-    from indicator_values
-    inner join conditions
-        on indicator_values.indicator_code = conditions.indicator_code
-        and conditions.measure = 'state'
-    where
-        indicator_values.state = conditions.value
-        or (conditions.operator = '>=' and conditions.value = 'watch' and indicator_values.state = 'serious')
-),
-
-measure_conditions as (
-    select
-        indicator_values.customer_id,
-        conditions.rule_code,
-        conditions.indicator_code,
-        conditions.condition_count
-    from indicator_values
-    inner join conditions
-        on indicator_values.indicator_code = conditions.indicator_code
-        and conditions.measure <> 'state'
-    where {{ compares(
-        '(indicator_values.measures ->> conditions.measure)::numeric', 'conditions.operator', 'conditions.value'
-    ) }}
-),
-
 met as (
-    select * from state_conditions
-    union all
-    select * from measure_conditions
+    select
+        customers.customer_id,
+        conditions.rule_code,
+        conditions.indicator_code,
+        conditions.condition_count
+    from customers
+    cross join conditions
+    where
+        case conditions.measure
+            when 'state'
+                then customers.states[conditions.place] in (conditions.value, conditions.graver_value)
+            when conditions.indicator_code
+                then {{ compares(
+                    'customers.measured_values[conditions.place]', 'conditions.operator', 'conditions.value'
+                ) }}
+            else {{ compares(
+                '(customers.measures[conditions.place] ->> conditions.measure)::numeric',
+                'conditions.operator',
+                'conditions.value'
+            ) }}
+        end
 ),
 
 all_of as (

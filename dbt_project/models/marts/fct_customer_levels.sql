@@ -1,4 +1,8 @@
-{{ config(pre_hook="{{ delete_rows_of_this_run() }}", contract={'enforced': true}) }}
+{{ config(
+    pre_hook="{{ delete_rows_of_this_run() }}",
+    post_hook="create index if not exists held_levels on {{ this }} (run_id) where warning_level is not null",
+    contract={'enforced': true}
+) }}
 
 -- Grain: run × judged customer. The level it holds: up at once, down when the cool-down has passed (hysteresis),
 -- kept while what it came from can't be judged.
@@ -8,7 +12,11 @@ customers as (select * from {{ ref('int_customers') }}),
 
 rated as (select * from {{ ref('int_customers_rated') }}),
 
-unknown as (select * from {{ ref('int_indicators_unknown') }}),
+indicators as (
+    select indicators.*
+    from {{ ref('fct_customer_indicators') }} as indicators
+    inner join run on indicators.run_id = run.run_id
+),
 
 remembered as (
     {{ levels_remembered(this, ref('int_runs_remembered')) }}
@@ -33,7 +41,11 @@ compared as (
         coalesce(rated.raw_level, 4) as raw_now,
         coalesce(previous.warning_level, 4) as held,
         least(coalesce(rated.raw_level, 4), coalesce(gravest.raw_level, 4)) as recent,
-        coalesce(previous.level_source_codes && unknown.codes, false) as is_held_by_unknown,
+        previous.warning_level is not null and exists (
+            select
+            from unnest(indicators.indicator_codes, indicators.states) as judged (code, state)
+            where judged.state = 'unknown' and judged.code = any(previous.level_source_codes)
+        ) as is_held_by_unknown,
         gravest.raw_level as gravest_level,
         gravest.raw_source_codes as gravest_source_codes,
         previous.level_source_codes as held_source_codes,
@@ -42,7 +54,7 @@ compared as (
     from rated
     left join previous on rated.customer_id = previous.customer_id
     left join gravest on rated.customer_id = gravest.customer_id
-    left join unknown on rated.customer_id = unknown.customer_id
+    left join indicators on rated.customer_id = indicators.customer_id
 ),
 
 levelled as (

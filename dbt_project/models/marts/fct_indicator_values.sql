@@ -1,57 +1,62 @@
-{{ config(pre_hook="{{ delete_rows_of_this_run() }}", contract={'enforced': true}) }}
+{{ config(materialized='view') }}
 
--- Grain: run × judged customer × indicator, every ind_ model there is: active customers on all, others on what they
--- owe. What can't be judged shows no figures; otherwise its own value is a measure too.
-with run as (select * from {{ ref('stg_ops__run') }}),
-
-customers as (select * from {{ ref('int_customers') }} where is_judged),
+-- Grain: run × judged customer × indicator it is judged on. fct_customer_indicators, a row each, with what the run's
+-- policy says of the indicator; its own value is a measure too.
+with runs as (select * from {{ source('ops', 'run') }}),
 
 indicators as (select * from {{ source('policy', 'indicators') }}),
 
-unioned as (
-    {% for code in indicator_codes() -%}
-    select
-        customer_id,
-        '{{ code }}' as indicator_code,
-        state,
-        unknown_reason,
-        value,
-        baseline,
-        threshold,
-        trend,
-        window_start,
-        window_end,
-        measures
-    from {{ ref('ind_' ~ code) }}
-    {{ "union all" if not loop.last }}
-    {% endfor %}
-)
+customers as (select * from {{ ref('fct_customer_indicators') }})
 
 select
-    unioned.customer_id,
-    run.run_id,
-    run.as_of_date,
-    unioned.indicator_code,
+    customers.customer_id,
+    customers.run_id,
+    customers.as_of_date,
+    judged.indicator_code,
     indicators.family,
     indicators.department,
-    unioned.state,
-    unioned.unknown_reason,
-    case when unioned.state <> 'unknown' then unioned.value end as value,
-    case when unioned.state <> 'unknown' then unioned.baseline end as baseline,
-    case when unioned.state <> 'unknown' then unioned.threshold end as threshold,
+    judged.state,
+    judged.unknown_reason,
+    judged.value,
+    judged.baseline,
+    judged.threshold,
     indicators.unit,
-    case when unioned.state <> 'unknown' then unioned.trend end as trend,
-    case when unioned.state <> 'unknown' then unioned.window_start end as window_start,
-    case when unioned.state <> 'unknown' then unioned.window_end end as window_end,
-    unioned.measures || case
-        when unioned.state <> 'unknown' then jsonb_build_object(unioned.indicator_code, unioned.value)
-        else '{}'::jsonb
+    judged.trend,
+    judged.window_start,
+    judged.window_end,
+    case
+        when judged.state = 'unknown' then judged.measures
+        else judged.measures || jsonb_build_object(judged.indicator_code, judged.value)
     end as measures
-from unioned
-cross join run
+from customers
+cross join
+    lateral
+    unnest(
+        customers.indicator_codes,
+        customers.states,
+        customers.unknown_reasons,
+        customers.measured_values,
+        customers.baselines,
+        customers.thresholds,
+        customers.trends,
+        customers.window_starts,
+        customers.window_ends,
+        customers.measures
+    )
+        as judged (
+            indicator_code,
+            state,
+            unknown_reason,
+            value,
+            baseline,
+            threshold,
+            trend,
+            window_start,
+            window_end,
+            measures
+        )
+inner join runs on customers.run_id = runs.run_id
 inner join indicators
-    on unioned.indicator_code = indicators.indicator_code
-    and run.policy_hash = indicators.policy_hash
-inner join customers
-    on unioned.customer_id = customers.customer_id
-    and (customers.state = 'active' or indicators.family in ('arrears', 'credit'))
+    on runs.policy_hash = indicators.policy_hash
+    and judged.indicator_code = indicators.indicator_code
+where judged.state is not null

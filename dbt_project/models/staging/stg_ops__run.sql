@@ -26,6 +26,7 @@ select
     run.previous_run_id,
     run.through_batch_id,
     {{ open_month('run.as_of_at') }} as open_month,
+    {{ month_number(open_month('run.as_of_at')) }} as open_month_number,
     staging.earliest_at as staged_from_at,
     staging.latest_at as staged_to_at,
     {{ day_before('staging.earliest_at') }} as staged_from_date,

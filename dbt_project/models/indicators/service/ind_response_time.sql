@@ -3,8 +3,6 @@ with run as (select * from {{ ref('stg_ops__run') }}),
 
 customers as (select * from {{ ref('int_customers') }} where state = 'active'),
 
-tickets as (select * from {{ ref('stg_service__tickets') }}),
-
 standards as (
     select
         standards.priority,
@@ -15,6 +13,8 @@ standards as (
 
 parameters as ({{ indicator_parameters('response_time', ['ratio', 'window_days']) }}),
 
+tickets as ({{ opened_of_late('parameters.window_days') }}),
+
 ages as (
     select
         tickets.customer_id,
@@ -22,7 +22,6 @@ ages as (
         / 3600 / coalesce(standards.hours, normal.hours) as ratio
     from tickets
     cross join run
-    inner join parameters on tickets.opened_on > run.as_of_date - parameters.window_days::integer
     inner join standards as normal on normal.priority = 'normal'
     left join standards on tickets.priority = standards.priority
 ),
@@ -30,7 +29,8 @@ ages as (
 measured as (
     select
         customers.customer_id,
-        round(avg(ages.ratio), 6) as ratio
+        -- twice, so that what lies exactly between two figures survives the division of each age
+        round(round(avg(ages.ratio), 12), 6) as ratio
     from customers
     left join ages on customers.customer_id = ages.customer_id
     group by customers.customer_id

@@ -1,0 +1,20 @@
+{{ config(meta={'key': ['customer_id']}) }}
+
+-- Grain: customer whose closed months have to be looked at anew. What changed today is nearly always the open month,
+-- which matters only to who had no order before it: a first order has come, or gone.
+with run as (select * from {{ ref('stg_ops__run') }}),
+
+changed as (select * from {{ ref('int_customers_changed') }}),
+
+cells as (select * from {{ ref('int_cells_changed') }}),
+
+histories as (select * from {{ ref('int_order_histories') }})
+
+select changed.customer_id
+from changed
+cross join run
+left join histories on changed.customer_id = histories.customer_id
+where
+    run.is_all_changed
+    or coalesce(histories.first_ordered_on >= run.open_month, true)
+    or exists (select from cells where cells.customer_id = changed.customer_id and cells.month < run.open_month)
