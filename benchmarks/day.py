@@ -58,7 +58,10 @@ def judge(warehouse: Warehouse, run_id: int, *, from_scratch: bool) -> dict[str,
 
 
 def stage(warehouse: Warehouse, run_id: int, *, from_scratch: bool) -> dict[str, Any]:
-    """Run only what follows the changed data, staging and cells; returns its cost."""
+    """Run only what follows the changed data, staging and cells; returns its cost.
+
+    A later judgement has to be from scratch: the indicators that are kept were left behind.
+    """
     folder = home() / "dbt"
     command = [
         *(str(Path(sys.executable).with_name("dbt")), "--quiet", "run"),
@@ -67,10 +70,14 @@ def stage(warehouse: Warehouse, run_id: int, *, from_scratch: bool) -> dict[str,
         *(("--full-refresh",) if from_scratch else ()),
         *("--select", *_STAGING),
     ]
+    with warehouse.connect() as connection:  # what transform.build does around dbt
+        transform._leave_staging(connection, run_id, from_scratch)
     with measured(warehouse) as cost:
         subprocess.run(
             command, env=os.environ | transform.environment(warehouse, run_id), stdout=sys.stderr, check=True
         )
+    with warehouse.connect() as connection:
+        transform._arrive_at(connection, run_id, transform._fingerprint())
     return {"run_id": run_id, "transform": asdict(cost), "node_seconds": _node_seconds()}
 
 

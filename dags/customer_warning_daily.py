@@ -14,7 +14,7 @@ Every failure mails the operators. Nothing is ever half published: until `publis
 | task | when it fails | what to do |
 |---|---|---|
 | `open_run` | company folder or policy can't be used; the log lists every entry | mend the files, clear the task |
-| `extract_*` | the source can't be reached, or the warehouse | clear the task; it lands again from the start |
+| `extract_*` | the source can't be reached, or the warehouse | clear the task; it lands again from the start (until `gate_landing` has accepted it) |
 | `gate_*` of a source, `gate_landing` | a delivery is not fit: the message names source, file, row, column, remedy; rows in `ops.quarantine` | have it delivered again (or raise the limit in source.yml), then trigger a new run of the day |
 | `transform` | dbt: the message names the model | clear the task |
 | `gate_marts` | what would be published breaks a rule | read `bi.gates`; mend the cause, trigger a new run of the day |

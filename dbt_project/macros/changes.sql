@@ -1,5 +1,5 @@
 {#-
-  What changed since the tables that are kept from build to build were last right: rows of the batches that are new, and
+  What changed since the tables that are kept from build to build were last right: rows of batches not counted yet, and
   rows whose time lies between what those tables stood for and this run's moment (the day that has passed; all of the
   days between, forth or back, when a run judges another time). A build from scratch asks nobody: it counts everything.
 -#}
@@ -67,8 +67,8 @@ where {{ equal('kept', 'changed', keys) }}
 {%- endif -%}
 {%- endmacro -%}
 
-{#- What a kept table is counted from: the changed keys' rows, or from scratch all; `within` narrows them down, by `run`
-    too. -#}
+{#- What a kept table is counted from: the changed keys' rows, or from scratch all. `within` is a further condition on
+    `kept`, which may name `run`. -#}
 {%- macro of_changed(relation, changed, keys, within='') -%}
 {{ looked_up(relation, changed, equal('kept', 'changed', keys), within) }}
 {%- endmacro -%}
@@ -109,22 +109,9 @@ cross join lateral (
 {{ 'offset 0' if not (execute and is_distributed()) }}
 {%- endmacro -%}
 
-{#- Tickets of a run's last days, looked up by day for the same reason. -#}
-{%- macro opened_of_late(days) -%}
-select tickets.*
-from run
-cross join parameters
-cross join lateral (
-    select *
-    from {{ ref('stg_service__tickets') }}
-    where opened_on > run.as_of_date - {{ days }}::integer and opened_on <= run.as_of_date
-    {{ one_by_one() }}
-) as tickets
-{%- endmacro -%}
-
 {#- Whole months from a day's month to the open one: 1 = the last closed month, 0 = the open one. -#}
 {%- macro months_ago(day) -%}
-run.open_month_number - {{ month_number(day) }}
+(run.open_month_number - {{ month_number(day) }})
 {%- endmacro -%}
 
 {#- Calendar months as whole numbers, one apart. -#}

@@ -41,7 +41,8 @@ alter table {{ this }} add primary key ({{ model.config.meta.key | join(', ') }}
 {%- endmacro -%}
 
 {#- How the rows of a base table are found: by record, when a version of it arrives; by batch and by time, in a tiny index
-    each, since rows lie in the order in which they came; by day, of which there are few and many are null. -#}
+    each, since rows lie in the order in which they came; by day in a b-tree, since these are mostly null or asked for a year
+    back, where the planner does not trust the tiny ones. -#}
 {%- macro add_base_indexes() -%}
 {%- if is_made_now() -%}
 {%- for column in ['_batch_id'] + model.config.meta.found_by + model.config.meta.get('dates', {}).keys() | list -%}
@@ -68,7 +69,9 @@ create index on {{ this }} {{ what }}
 {#- Rows written a moment ago are in no statistics: gates and readers would plan as if the newest run had none (the marts'
     gate took a minute instead of a second). Its run_id is what they ask by; the rest stays as last sampled. -#}
 {%- macro analyze_run_id() -%}
+{%- if model.config.materialized != 'view' -%}
 analyze {{ this }} (run_id)
+{%- endif -%}
 {%- endmacro -%}
 
 {#- A kept table changes little from day to day: it is sampled when it is made, and by the upkeep. One that is made every

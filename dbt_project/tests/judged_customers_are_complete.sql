@@ -17,13 +17,21 @@ indicator_counts as (
     inner join run on customers.run_id = run.run_id
 ),
 
-most as (select max(indicators) as indicators from indicator_counts)
+expected as (
+    select
+        count(*) as of_active,
+        count(*) filter (where indicators.family in ('arrears', 'credit')) as of_others
+    from {{ source('policy', 'indicators') }} as indicators
+    inner join run on indicators.policy_hash = run.policy_hash
+    where indicators.indicator_code = any({{ all_codes() }})
+)
 
 select customers.customer_id
 from customers
-cross join most
+cross join expected
 left join levels on customers.customer_id = levels.customer_id
 left join indicator_counts on customers.customer_id = indicator_counts.customer_id
 where
     levels.customer_id is null
-    or (customers.state = 'active' and indicator_counts.indicators is distinct from most.indicators)
+    or coalesce(indicator_counts.indicators, 0)
+    <> case when customers.state = 'active' then expected.of_active else expected.of_others end

@@ -1,6 +1,6 @@
 -- What is unpaid lies between nothing and the invoice; where nothing is disputed or written off and nothing was paid
 -- back, it is exactly what was billed less what was paid. Invoices paid to the cent add nothing to either side.
-with balances as (select * from {{ ref('int_invoice_balances') }} where not is_settled),
+with balances as (select * from {{ ref('int_invoice_balances') }} where not is_paid_exactly),
 
 settled as (select * from {{ ref('int_invoices_settled') }}),
 

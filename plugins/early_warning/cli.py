@@ -62,10 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _lost_server(error: BaseException) -> str | None:
     """What libpq said, if that is at the bottom of an error; Airflow's database libraries wrap it in their own."""
-    cause = error.__cause__ or error.__context__
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None:
         return _lost_server(cause)
-    return str(error).strip().splitlines()[0] if type(error).__name__ == "OperationalError" else None
+    is_lost = type(error).__name__ in ("OperationalError", "AdminShutdown", "CrashShutdown", "CannotConnectNow")
+    return f"{error}\n".strip().partition("\n")[0] if is_lost else None
 
 
 def _parser() -> argparse.ArgumentParser:

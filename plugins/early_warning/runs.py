@@ -110,13 +110,21 @@ def is_published(warehouse: Warehouse, run_id: int) -> bool:
     return bool(warehouse.rows("select 1 from ops.run where run_id = %s and state = 'published'", run_id))
 
 
-def has_batches(warehouse: Warehouse, run_id: int) -> bool:
+def has_fixed_batches(warehouse: Warehouse, run_id: int) -> bool:
     """Whether it is fixed which batches the run reads (see `landing.accept`): then it reads no source again."""
-    return bool(warehouse.rows("select 1 from ops.run where run_id = %s and through_batch_id is not null", run_id))
+    return bool(
+        warehouse.rows(
+            "select 1 from ops.run where run_id = %s and (through_batch_id is not null or state = 'published')", run_id
+        )
+    )
 
 
 def open_run(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, policy_hash: str) -> int:
-    """Begin the run of a moment, or go on with the one that was killed or failed there. Returns its id."""
+    """Begin the run of a moment, or go on with the one that was killed or failed there. Returns its id.
+
+    One that was killed, while none was opened after it, stays by the batches it had accepted. Another reads its sources
+    again: what made it fail may be mended, and what came since counts for a day of the past.
+    """
     with warehouse.connect() as connection:
         connection.execute("select pg_advisory_xact_lock(hashtext('early_warning.open_run'))")
         ahead = connection.execute(
@@ -131,13 +139,17 @@ def open_run(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, policy_hash: 
         is_backfill, previous_run_id = bool(ahead and ahead[0]), before and before[0]
         resumed = connection.execute(
             "update ops.run set state = 'running', message = null, policy_hash = %s, previous_run_id = %s,"
-            " is_backfill = %s, dropped_at = null where run_id = (select max(run_id) from ops.run where as_of_at = %s)"
+            " is_backfill = %s, dropped_at = null, through_batch_id = case when state = 'running'"
+            " and dropped_at is null and run_id = (select max(run_id) from ops.run) then through_batch_id end"
+            " where run_id = (select max(run_id) from ops.run where as_of_at = %s)"
             " and state in ('running', 'failed') returning run_id",
             (policy_hash, previous_run_id, is_backfill, moment.cut_off),
         ).fetchone()
         if resumed:
             connection.execute(  # upkeep leaves alone what is gone on with, however old
-                "update ops.run_step set started_at = now() where run_id = %s and step = 'open_run'", resumed
+                "insert into ops.run_step (run_id, step, state) values (%s, 'open_run', 'running')"
+                " on conflict (run_id, step) do update set started_at = now()",
+                resumed,
             )
             return int(resumed[0])
         opened = connection.execute(

@@ -144,7 +144,7 @@ def _until(
     return decorate
 
 
-@_until(runs.has_batches)
+@_until(runs.has_fixed_batches)
 def extract(run: int, source: str, dsn_of: Callable[[str], str]) -> int:
     """Read what is new at a source and land it; returns the run id.
 
@@ -163,7 +163,7 @@ def extract(run: int, source: str, dsn_of: Callable[[str], str]) -> int:
     return run
 
 
-@_until(runs.has_batches)
+@_until(runs.has_fixed_batches)
 def gate_source(run: int, source: str) -> int:
     """Judge what a source delivered; stops the run on anything critical."""
     from early_warning import quality
@@ -174,13 +174,15 @@ def gate_source(run: int, source: str) -> int:
     return run
 
 
-@_until(runs.has_batches)
+@_until(runs.is_published)
 def gate_landing(run: int) -> int:
     """Look for rows of customers nobody knows, judge all sources together, and accept the batches."""
     from early_warning import landing, quality
 
     current = company()
     with runs.step(warehouse(), run, "gate_landing") as step:
+        if runs.has_fixed_batches(warehouse(), run):  # killed between accepting and saying so
+            return run
         orphans = landing.find_orphans(warehouse(), run)
         step.message = f"{orphans:,} rows of unknown customers" if orphans else None
         with _rejecting(run):

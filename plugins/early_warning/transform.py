@@ -16,7 +16,7 @@ DBT_PROJECT = PROJECT / "dbt_project"
 
 # Views that readers query and words they contain: they are as the project says since it was built from scratch, so an
 # ordinary day need not look at them (a seventh of dbt's time).
-_WHAT_READERS_USE = ("path:models/bi", "rpt_indicator_sentences", "path:seeds")
+_WHAT_READERS_USE = ("path:models/bi", "fct_indicator_values", "rpt_indicator_sentences", "path:seeds")
 
 
 class TransformFailed(Exception):
@@ -69,7 +69,7 @@ def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> i
 def _can_go_on(connection: Connection, run_id: int, project: str) -> bool:
     """Whether the kept tables can be brought up to date for a run: same project and zone, no batch to be taken out."""
     found = connection.execute(
-        "select not exists (select from ops.batch where is_staged and batch_id > run.through_batch_id)"
+        "select staging.through_batch_id <= run.through_batch_id"
         " from ops.staging join ops.run on run.company_time_zone = staging.time_zone"
         " where run_id = %s and staging.project = %s",
         (run_id, project),
@@ -78,7 +78,7 @@ def _can_go_on(connection: Connection, run_id: int, project: str) -> bool:
 
 
 def _leave_staging(connection: Connection, run_id: int, from_scratch: bool) -> None:
-    """Say, before the first table changes, between which moments the kept tables may stand from now on.
+    """Say, before the first table changes, between which moments and through which batch the kept tables may stand now.
 
     A build that dies leaves that behind, and the next one, of whatever moment, counts anew all that lies between.
     """
@@ -90,6 +90,7 @@ def _leave_staging(connection: Connection, run_id: int, from_scratch: bool) -> N
         connection.execute(
             "update ops.staging set earliest_at = least(earliest_at, run.as_of_at),"
             " latest_at = greatest(latest_at, run.as_of_at),"
+            " through_batch_id = greatest(staging.through_batch_id, run.through_batch_id),"
             " policy_hash = case when staging.policy_hash = run.policy_hash then run.policy_hash end"
             " from ops.run where run_id = %s",
             (run_id,),
@@ -100,8 +101,9 @@ def _arrive_at(connection: Connection, run_id: int, project: str) -> None:
     """Say that the kept tables stand for a run's moment, policy and batches."""
     connection.execute("delete from ops.staging")
     connection.execute(
-        "insert into ops.staging (time_zone, project, earliest_at, latest_at, policy_hash)"
-        " select company_time_zone, %s, as_of_at, as_of_at, policy_hash from ops.run where run_id = %s",
+        "insert into ops.staging (time_zone, project, earliest_at, latest_at, through_batch_id, policy_hash)"
+        " select company_time_zone, %s, as_of_at, as_of_at, through_batch_id, policy_hash"
+        " from ops.run where run_id = %s",
         (project, run_id),
     )
     connection.execute("delete from ops.cell_left")

@@ -24,7 +24,7 @@ from early_warning.warehouse import Connection, Warehouse
 _FIRST_SEEN = {"sales.customers": "customer_since"}
 
 
-# A run that somebody went on with after a long time is not old, nor what came after it: the first such run.
+# The first open run that was at work within a day: neither it nor what came after it is old.
 _GONE_ON_WITH = sql.SQL(
     "(select coalesce(min(run_id), 'infinity'::float) from ops.run join ops.run_step using (run_id)"
     " where run.state in ('running', 'failed') and run_step.started_at > now() - interval '1 day')"
@@ -32,7 +32,7 @@ _GONE_ON_WITH = sql.SQL(
 
 
 class WarehouseBusy(Exception):
-    """A transform or another upkeep is at work. What is done is done; the rest goes the next time."""
+    """A transform, another upkeep or an old run that came alive is in the way. The rest goes the next time."""
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,27 @@ with run as (select * from {{ ref('stg_ops__run') }}),
 
 parameters as ({{ indicator_parameters('complaint_rate', ['count_days']) }}),
 
-tickets as ({{ opened_of_late('greatest(parameters.count_days, 90)') }})
+tickets as (
+    select
+        tickets.customer_id,
+        run.as_of_date - tickets.opened_on as age_days,
+        parameters.count_days
+    from run
+    cross join parameters
+    cross join lateral (
+        select *
+        from {{ ref('stg_service__tickets') }}
+        where
+            kind = 'complaint'
+            and opened_on > run.as_of_date - greatest(parameters.count_days, 90)::integer
+            and opened_on <= run.as_of_date
+        {{ one_by_one() }}
+    ) as tickets
+)
 
 select
-    tickets.customer_id,
-    count(*) filter (where tickets.opened_on > run.as_of_date - parameters.count_days::integer) as counted,
-    count(*) filter (where tickets.opened_on > run.as_of_date - 90) as complaints_90d
+    customer_id,
+    count(*) filter (where age_days < count_days) as counted,
+    count(*) filter (where age_days < 90) as complaints_90d
 from tickets
-cross join parameters
-cross join run
-where tickets.kind = 'complaint'
-group by tickets.customer_id
+group by customer_id

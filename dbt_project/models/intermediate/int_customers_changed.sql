@@ -1,16 +1,7 @@
 {{ config(meta={'key': ['customer_id']}) }}
 
--- Grain: customer whose months have to be looked at anew: one with a changed cell; all when the month or the policy has
--- changed, since every window then ends elsewhere.
-with run as (select * from {{ ref('stg_ops__run') }}),
+-- Grain: customer with a changed cell.
+with changed as (select * from {{ ref('int_cells_changed') }})
 
-changed as (select * from {{ ref('int_cells_changed') }}),
-
-cells as (select * from {{ ref('int_customer_cells') }})
-
-select customer_id
+select distinct customer_id
 from changed
-union
-select customer_id
-from cells
-where (select run.is_all_changed from run)

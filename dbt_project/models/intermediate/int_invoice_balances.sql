@@ -2,7 +2,7 @@
     materialized='incremental',
     meta={'key': ['customer_id', 'invoice_id']},
     pre_hook="{{ delete_changed('int_invoices_changed', ['customer_id', 'invoice_id']) }}",
-    post_hook="{{ add_index('(customer_id) where not is_settled') }}"
+    post_hook="{{ add_index('(customer_id) where not is_paid_exactly') }}"
 ) }}
 
 -- Grain: customer × invoice that is there or that a payment names ('' for none). Billed (null while no invoice is
@@ -35,6 +35,6 @@ select
     not billed.is_disputed and not billed.is_written_off as is_collectable,
     billed.amount as billed_amount,
     coalesce(paid.amount, 0) as paid_amount,
-    coalesce(billed.amount = paid.amount, billed.amount = 0, false) as is_settled
+    coalesce(billed.amount = coalesce(paid.amount, 0), false) as is_paid_exactly
 from billed
 full join paid on billed.customer_id = paid.customer_id and billed.invoice_id = paid.invoice_id

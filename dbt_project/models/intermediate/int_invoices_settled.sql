@@ -2,7 +2,7 @@
 
 -- Grain: invoice that its own payments have not paid exactly. What is still unpaid of it once every payment has found
 -- its invoice: the one it names, and what is left over the customer's oldest due one.
-with balances as (select * from {{ ref('int_invoice_balances') }} where not is_settled),
+with balances as (select * from {{ ref('int_invoice_balances') }} where not is_paid_exactly),
 
 matched as (
     select

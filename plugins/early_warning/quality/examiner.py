@@ -25,6 +25,7 @@ from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 from great_expectations.validator.v1_validator import Validator
+from sqlalchemy.pool import StaticPool
 
 from early_warning.problems import Problem
 from early_warning.quality.subject import Subject
@@ -50,7 +51,8 @@ def examiner(warehouse: Warehouse) -> Iterator[Examiner]:
     datasource: SQLDatasource = sources.add_postgres(
         "warehouse",
         connection_string="postgresql+psycopg://owner@warehouse/",  # only names the dialect: libpq knows how to connect
-        kwargs={"creator": lambda: psycopg.connect(warehouse.dsn)},
+        # one connection, whose temporary tables the examiner sees
+        kwargs={"creator": lambda: psycopg.connect(warehouse.dsn), "poolclass": StaticPool},
         # Otherwise it fetches all rows of a query, repeatedly, to learn its columns, and runs it for every expectation.
         create_temp_table=True,
     )

@@ -70,8 +70,12 @@ def migrate(warehouse: Warehouse) -> None:
             connection.execute("insert into ops.migration (fingerprint) values (%s)", (fingerprint,))
         password = conninfo_to_dict(warehouse.reader_dsn).get("password")
         if password:
+            # the server is given the password's verifier, so that none of its logs can hold the password
+            verifier = connection.pgconn.encrypt_password(str(password).encode(), READER.encode(), b"scram-sha-256")
             connection.execute(
-                sql.SQL("alter role {} with login password {}").format(sql.Identifier(READER), sql.Literal(password))
+                sql.SQL("alter role {} with login password {}").format(
+                    sql.Identifier(READER), sql.Literal(verifier.decode())
+                )
             )
 
 

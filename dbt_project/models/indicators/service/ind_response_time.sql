@@ -13,15 +13,26 @@ standards as (
 
 parameters as ({{ indicator_parameters('response_time', ['ratio', 'window_days']) }}),
 
-tickets as ({{ opened_of_late('parameters.window_days') }}),
+tickets as (
+    select
+        tickets.*,
+        run.as_of_at
+    from run
+    cross join parameters
+    cross join lateral (
+        select *
+        from {{ ref('stg_service__tickets') }}
+        where opened_on > run.as_of_date - parameters.window_days::integer and opened_on <= run.as_of_date
+        {{ one_by_one() }}
+    ) as tickets
+),
 
 ages as (
     select
         tickets.customer_id,
-        extract(epoch from coalesce(tickets.first_responded_at, run.as_of_at) - tickets.opened_at)
+        extract(epoch from coalesce(tickets.first_responded_at, tickets.as_of_at) - tickets.opened_at)
         / 3600 / coalesce(standards.hours, normal.hours) as ratio
     from tickets
-    cross join run
     inner join standards as normal on normal.priority = 'normal'
     left join standards on tickets.priority = standards.priority
 ),

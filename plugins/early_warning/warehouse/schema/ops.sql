@@ -90,6 +90,7 @@ create table if not exists ops.staging (
     project text not null,
     earliest_at timestamptz not null,
     latest_at timestamptz not null,
+    through_batch_id bigint,
     policy_hash text
 );
 
@@ -193,6 +194,7 @@ do $$
 begin
     if not exists (select from pg_attribute where attrelid = 'ops.run'::regclass and attname = 'dropped_at') then
         alter table ops.run add column if not exists dropped_at timestamptz;
+        alter table ops.staging add column if not exists through_batch_id bigint;
         alter table ops.batch
         add column if not exists read_through timestamptz,
         add column if not exists present bigint,
@@ -200,6 +202,9 @@ begin
         add column if not exists is_staged boolean not null default false,
         add column if not exists upkept_at timestamptz;
         alter table ops.outbox alter column mime drop not null;
+    end if;
+    if not exists (select from pg_attribute where attrelid = 'ops.staging'::regclass and attname = 'through_batch_id') then
+        alter table ops.staging add column through_batch_id bigint;
     end if;
 end
 $$;
