@@ -9,25 +9,6 @@
 {{ return(model.name | replace('base_', '') | replace('__', '_')) }}
 {%- endmacro -%}
 
-{%- macro data_set_of(base) -%}
-{{ return(base | replace('base_', '') | replace('__', '.')) }}
-{%- endmacro -%}
-
-{#- The batches of a base table's data set that are new to staging, as an array. Asked for beforehand, so that the planner
-    sees the numbers, knows how few rows they stand for, and looks those up. -#}
-{%- macro new_batches(base, only_snapshots=false) -%}
-{%- set batches = ref('stg_ops__batches') -%}
-{%- if execute and load_relation(batches) -%}
-{%- set found = run_query(
-    "select quote_literal(coalesce(array_agg(batch_id order by batch_id), '{}')) from " ~ batches
-    ~ " where is_new and data_set = '" ~ data_set_of(base) ~ "'" ~ (' and is_snapshot' if only_snapshots else '')
-) -%}
-{{ found.rows[0][0] }}::bigint[]
-{%- else -%}
-'{}'::bigint[]
-{%- endif -%}
-{%- endmacro -%}
-
 {#- Rows of the batches that are new to staging. -#}
 {%- macro arrived_rows() -%}
 select *

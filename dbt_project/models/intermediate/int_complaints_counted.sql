@@ -12,15 +12,8 @@ tickets as (
         parameters.count_days
     from run
     cross join parameters
-    cross join lateral (
-        select *
-        from {{ ref('stg_service__tickets') }}
-        where
-            kind = 'complaint'
-            and opened_on > run.as_of_date - greatest(parameters.count_days, 90)::integer
-            and opened_on <= run.as_of_date
-        {{ one_by_one() }}
-    ) as tickets
+    cross join lateral ({{ tickets_of_last_days('greatest(parameters.count_days, 90)') }}) as tickets
+    where tickets.kind = 'complaint'
 )
 
 select

@@ -4,7 +4,7 @@
 -- too old.
 with changed as (select * from {{ ref('int_cells_changed') }}),
 
-aged as (select * from {{ ref('base_sales__orders') }} where {{ passed('ordered_on', days_ago=365) }})
+aged as (select * from {{ ref('base_sales__orders') }} where {{ passed('ordered_on', staged_range(days_ago=365)) }})
 
 select customer_id
 from changed

@@ -45,7 +45,7 @@ from early_warning.embedded.account import (
     reachable_binaries,
 )
 from early_warning.embedded.server import PortTaken, Server
-from early_warning.warehouse import READER, Connection, Warehouse
+from early_warning.warehouse import READER, Connection, Warehouse, verifier
 
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"
@@ -482,11 +482,10 @@ class _Cluster:
 
 
 def _make_role(connection: Connection, role: str, password: str, privilege: LiteralString = "") -> None:
-    """Create a role that logs in; the server is given the password's verifier, so no log can hold the password."""
-    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    """Create a role that logs in."""
     connection.execute(
         sql.SQL("create role {} login {} password {}").format(
-            sql.Identifier(role), sql.SQL(privilege), sql.Literal(verifier)
+            sql.Identifier(role), sql.SQL(privilege), verifier(connection, role, password)
         )
     )
 

@@ -70,13 +70,17 @@ def migrate(warehouse: Warehouse) -> None:
             connection.execute("insert into ops.migration (fingerprint) values (%s)", (fingerprint,))
         password = conninfo_to_dict(warehouse.reader_dsn).get("password")
         if password:
-            # the server is given the password's verifier, so that none of its logs can hold the password
-            verifier = connection.pgconn.encrypt_password(str(password).encode(), READER.encode(), b"scram-sha-256")
             connection.execute(
                 sql.SQL("alter role {} with login password {}").format(
-                    sql.Identifier(READER), sql.Literal(verifier.decode())
+                    sql.Identifier(READER), verifier(connection, READER, str(password))
                 )
             )
+
+
+def verifier(connection: Connection, role: str, password: str) -> sql.Literal:
+    """What stands for a role's password in SQL: the server never sees the password, so none of its logs can hold it."""
+    encrypted = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+    return sql.Literal(encrypted.decode())
 
 
 def _statements() -> Iterator[sql.Composable]:

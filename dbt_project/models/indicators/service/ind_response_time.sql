@@ -19,12 +19,7 @@ tickets as (
         run.as_of_at
     from run
     cross join parameters
-    cross join lateral (
-        select *
-        from {{ ref('stg_service__tickets') }}
-        where opened_on > run.as_of_date - parameters.window_days::integer and opened_on <= run.as_of_date
-        {{ one_by_one() }}
-    ) as tickets
+    cross join lateral ({{ tickets_of_last_days('parameters.window_days') }}) as tickets
 ),
 
 ages as (

@@ -194,7 +194,6 @@ do $$
 begin
     if not exists (select from pg_attribute where attrelid = 'ops.run'::regclass and attname = 'dropped_at') then
         alter table ops.run add column if not exists dropped_at timestamptz;
-        alter table ops.staging add column if not exists through_batch_id bigint;
         alter table ops.batch
         add column if not exists read_through timestamptz,
         add column if not exists present bigint,
