@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
@@ -18,7 +19,20 @@ import pytest
 from psycopg import sql
 
 import oracle
-from dirty_days import ALL_APPEND, ALL_SNAPSHOT, ALL_STAMPED, DIRT, SOME_APPEND, Scene, Script, Sources, Troupe, settle
+from dirty_days import (
+    ALL_APPEND,
+    ALL_SNAPSHOT,
+    ALL_STAMPED,
+    DIRT,
+    INVOICES,
+    ORDERS,
+    SOME_APPEND,
+    Scene,
+    Script,
+    Sources,
+    Troupe,
+    settle,
+)
 from early_warning import landing, runs, transform
 from early_warning import policy as policies
 from early_warning.warehouse import Warehouse
@@ -87,13 +101,17 @@ class Chain:
         table = random.choice(tables)
         self.break_off(moment, table["schemaname"], table["tablename"])
 
-    def break_off(self, moment: Moment, schema: str, table: str) -> None:
-        """Begin a run that dies where it would write a table: what came before is committed, the rest is not."""
+    def break_off(self, moment: Moment, schema: str, table: str, *, is_killed: bool = False) -> None:
+        """Begin a run that dies where it would write a table: what came before is committed, the rest is not.
+
+        A killed run can't say that it failed.
+        """
         run_id = self._open(moment)
         self.story.append(f"{moment.as_of_date} run {run_id} dies at {table}")
         with _locked(self.warehouse, schema, table), pytest.raises(transform.TransformFailed):
             transform.build(self.warehouse, run_id)
-        runs.fail(self.warehouse, run_id, "transform: died")
+        if not is_killed:
+            runs.fail(self.warehouse, run_id, "transform: died")
 
     def check_from_scratch(self, run_id: int) -> None:
         """Build the run again from all that has landed, in a copy of the warehouse: not one row differs."""
@@ -122,9 +140,13 @@ class Chain:
         return run_id
 
     def _by_oracle(self, run_id: int, moment: Moment) -> tuple[Run, Any]:
-        world = world_of(batch for _, (batch, state) in sorted(self._landed.items()) if state == "accepted")
+        [row] = self.warehouse.rows("select previous_run_id, through_batch_id from ops.run where run_id = %s", run_id)
+        world = world_of(
+            batch
+            for batch_id, (batch, state) in sorted(self._landed.items())
+            if state == "accepted" and batch_id <= row["through_batch_id"]
+        )
         policy = oracle.Policy.read(self.policy_folder)
-        [row] = self.warehouse.rows("select previous_run_id from ops.run where run_id = %s", run_id)
         self._judged[run_id] = (oracle.judge(world, moment, policy), row["previous_run_id"])
         chain, at = [], run_id
         while at in self._judged:
@@ -243,6 +265,32 @@ def test_snapshot_that_a_dying_build_took_in_counts_behind_a_newer_one_that_says
     sources.today = third
     chain.deliver()
     chain.check_from_scratch(chain.judge(third))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("modes", [ALL_APPEND, ALL_SNAPSHOT], ids=["append", "snapshot"])
+def test_killed_run_stays_by_its_batches_though_an_older_one_took_in_later_ones(
+    postgres: Any, warehouse: Warehouse, policy_folder: Path, modes: Any
+) -> None:
+    first, older, killed = (Moment.midnight_after(day, SHANGHAI) for day in LEAP_DAYS[:3])
+    sources = Sources(modes, ALL_STAMPED, first)
+    chain, scene = Chain(postgres, warehouse, sources, policy_folder), Scene(sources, Random(1), "some", "other")
+    settle(scene)
+    order, invoice = scene.order(40), scene.invoice(40)
+    chain.deliver()
+    chain.judge(first)
+    sources.today = older
+    scene.order(35)
+    chain.deliver()
+    chain.break_off(older, "staging", "stg_ops__run")
+    chain.break_off(killed, "staging", "stg_ops__run", is_killed=True)
+    scene.change(ORDERS, order, amount=Decimal(9))
+    scene.remove(INVOICES, invoice)
+    scene.survey(2, score=1)
+    chain.deliver()
+    chain.break_off(older, "marts", "fct_customer_levels")
+    chain.check_from_scratch(chain.judge(killed))
+    chain.check_from_scratch(chain.judge(older))
 
 
 # --- random days ------------------------------------------------------------------------------------------------------
