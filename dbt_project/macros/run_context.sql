@@ -25,12 +25,9 @@ delete from {{ this }} where run_id = {{ run_id() }}
 {%- endif -%}
 {%- endmacro -%}
 
-{#- Whether a model's table is made in this build; a kept one is not (a build from scratch passes --full-refresh). -#}
+{#- Whether a model's table is made in this build: from scratch, by --full-refresh. -#}
 {%- macro is_made_now() -%}
-{{ return(execute and (
-    model.config.materialized == 'table'
-    or (model.config.materialized == 'incremental' and flags.FULL_REFRESH and model.config.full_refresh is not false)
-)) }}
+{{ return(execute and flags.FULL_REFRESH and model.config.materialized != 'view' and model.config.full_refresh is not false) }}
 {%- endmacro -%}
 
 {#- Every table has a real primary key; a model names its own in meta.key (customer_id first, see the table rules). -#}
@@ -74,11 +71,12 @@ analyze {{ this }} (run_id)
 {%- endif -%}
 {%- endmacro -%}
 
-{#- A kept table changes little from day to day: it is sampled when it is made, and by the upkeep. One that is made every
-    day, and read whole, need only be known to be as large as it is. -#}
-{%- macro analyze_made_table() -%}
-{%- if is_made_now() -%}
+{#- A kept table changes little from day to day: it is sampled when it is made, and by the upkeep. One that is filled anew
+    every day, and read whole, need only be known to be as large as it is. -#}
+{%- macro analyze_filled_table() -%}
+{%- if model.config.materialized == 'table' -%}
+analyze {{ this }} ({{ model.config.meta.key | join(', ') }})
+{%- elif is_made_now() -%}
 analyze {{ this }}
-{%- if model.config.materialized == 'table' %} ({{ model.config.meta.key | join(', ') }}){% endif -%}
 {%- endif -%}
 {%- endmacro -%}
