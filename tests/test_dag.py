@@ -21,7 +21,7 @@ DAGS = PROJECT / "dags"
 OWNERS = {"data-engineering"}
 RHYTHMS = {"customer_warning_daily": ("daily", "0 6 * * *"), "warehouse_upkeep_weekly": ("weekly", "0 3 * * 0")}
 MOST_LINES = 120
-SOURCES = ("finance", "sales", "service")
+SOURCES = ("finance", "market", "sales", "service")
 HEAVY = ("duckdb", "great_expectations", "dbt", "pandas", "pyarrow", "numpy", "fastexcel", "sqlfluff")
 
 # A fresh interpreter reads the DAG folder as Airflow's DAG processor does, loads the plugins folder as every Airflow
@@ -194,7 +194,7 @@ def test_every_source_folder_has_one_extract_and_one_gate(tmp_path: Path) -> Non
     shutil.copytree(company / "sources" / "sales", company / "sources" / "web_shop")
     shutil.rmtree(company / "sources" / "finance")
     changed = describe(tmp_path, company)["dags"]["customer_warning_daily"]
-    sources = ("sales", "service", "web_shop")
+    sources = ("market", "sales", "service", "web_shop")
     assert _edges(changed) == _expected_edges(sources)
     assert sorted(changed["tasks"]) == sorted({name for edge in _expected_edges(sources) for name in edge})
 

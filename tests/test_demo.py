@@ -6,9 +6,11 @@ import csv
 import gzip
 import io
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,17 +20,22 @@ import numpy as np
 import psycopg
 import pyarrow.parquet as pa_parquet
 import pytest
+import yaml
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
+from demo_states import Judged
 from early_warning.demo import SimulationPlan, first_as_of, prepare
+from early_warning.demo.contacts import CHANNELS
 from early_warning.demo.fates import FATES
 from early_warning.demo.timeline import horizon
-from early_warning.demo.world import simulate
+from early_warning.demo.world import World, simulate
+from early_warning.settings import PROJECT
 
 PLAN = SimulationPlan(seed=3, customers=150, starts_on=date(2024, 1, 1), months=18)
 DAY = first_as_of(PLAN)
-MAY_LIE_AHEAD = {"承诺交期", "到期日"}
+MAY_LIE_AHEAD = {"承诺交期", "到期日", "施行日期"}
+BOOKS = ("客户", "产品", "订单", "订单明细", "退货", "互动")
 CHINA = timezone(timedelta(hours=8))
 
 
@@ -44,13 +51,13 @@ class Demo:
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         with psycopg.connect(self.crm, row_factory=dict_row) as connection:
-            return connection.execute(f"select * from {table} order by 1".encode()).fetchall()
+            return connection.execute(f"select * from {table} order by 1, 2".encode()).fetchall()
 
     @property
     def contents(self) -> dict[str, Any]:
         """All that can be seen, by file and by table."""
         files = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
-        tables = ("客户", "订单", "模拟进度")
+        tables = (*BOOKS, "模拟进度")
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in files} | {
             table: self.rows(table) for table in tables
         }
@@ -87,16 +94,20 @@ def csv_rows(path: Path, encoding: str = "utf-8") -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
+def sheet_rows(path: Path) -> list[dict[str, Any]]:
+    return list(fastexcel.read_excel(path).load_sheet(0).to_arrow().to_pylist())
+
+
 def moments(demo: Demo) -> Iterator[tuple[str, str, datetime]]:
     """Every date and time in exports and CRM: file or table, column, local time."""
-    for table in ("客户", "订单"):
+    for table in BOOKS:
         for row in demo.rows(table):
             yield from ((table, column, found) for column, cell in row.items() if (found := as_moment(cell)))
     for path in sorted(demo.folder.glob("*/*")):
         if path.suffix == ".parquet":
             rows = pa_parquet.read_table(path).to_pylist()
         elif path.suffix == ".xlsx":
-            rows = fastexcel.read_excel(path).load_sheet(0).to_arrow().to_pylist()
+            rows = sheet_rows(path)
         else:
             rows = csv_rows(path, "gb18030" if path.name == "credit_terms.csv" else "utf-8")
         for row in rows:
@@ -213,6 +224,100 @@ def test_damaged_rows_are_few_and_known(demo: Demo) -> None:
     assert [row["订单号"] for row in damaged] == ["SO90000001", "SO90000002", "SO90000003"]
     tickets = [row["ticket_no"] for row in csv_rows(demo.folder / "service" / "tickets-2024-11-30.csv.gz")]
     assert tickets.count("T9000001") == 2
+    assert [row["退货单号"] for row in demo.rows("退货") if row["客户编号"] not in customers] == ["TH9000001"]
+    assert [row["互动编号"] for row in demo.rows("互动") if row["渠道"] not in CHANNELS] == ["HD90000001"]
+
+
+def test_lines_add_up_to_their_orders_and_returns_belong_to_a_line_that_was_delivered(demo: Demo) -> None:
+    products = {row["产品编号"] for row in demo.rows("产品")}
+    orders = {row["订单号"]: row for row in demo.rows("订单") if row["订单号"] < "SO9"}
+    amounts: dict[str, Decimal] = {}
+    sold = set()
+    for line in demo.rows("订单明细"):
+        amounts[line["订单号"]] = amounts.get(line["订单号"], Decimal()) + line["金额"]
+        sold.add((line["订单号"], line["产品编号"]))
+        assert line["金额"] >= 0
+        assert line["数量"] > 0
+    assert {product for _, product in sold} == products
+    assert amounts == {number: order["金额"] for number, order in orders.items()}
+    returns = [row for row in demo.rows("退货") if row["退货单号"] < "TH9"]
+    assert len(returns) > 20
+    for row in returns:
+        order = orders[row["订单号"]]
+        assert (row["订单号"], row["产品编号"]) in sold
+        assert row["客户编号"] == order["客户编号"]
+        assert order["实际交付"] < row["退货时间"]
+
+
+def test_tickets_tell_what_complaints_are_about_and_what_feedback_sounds_like(demo: Demo) -> None:
+    products = {row["产品编号"] for row in demo.rows("产品")}
+    files = sorted((demo.folder / "service").glob("tickets-*.csv.gz"))
+    tickets = {row["ticket_no"]: row for path in files for row in csv_rows(path)}.values()
+    assert {row["product_code"] for row in tickets} <= products | {""}
+    assert {row["type"] for row in tickets if row["product_code"] or row["category"]} == {"complaint"}
+    assert {row["sentiment"] for row in tickets if row["type"] == "feedback"} >= {"negative", "neutral", "positive", ""}
+    assert {row["sentiment"] for row in tickets if row["type"] != "feedback"} == {""}
+
+
+def test_market_research_names_known_customers_and_industries(demo: Demo) -> None:
+    customers = {row["客户编号"]: row["行业"] for row in demo.rows("客户")}
+    market = demo.folder / "market"
+    signals = [row for path in sorted(market.glob("competitors-*.xlsx")) for row in sheet_rows(path)]
+    policies = sheet_rows(market / "policies.xlsx")
+    assert len({row["线索编号"] for row in signals}) == len(signals) > 10
+    assert {row["客户编号"] for row in signals} <= customers.keys()
+    assert {row["客户意向"] for row in signals} == {"有意向", "无意向", None}
+    assert len({row["编号"] for row in policies}) == len(policies) > 10
+    assert {row["行业"] for row in policies} <= set(customers.values())
+    assert {row["影响"] for row in policies} == {"不利", "中性", "有利"}
+
+
+def test_surveys_ask_for_satisfaction_and_recommendation(demo: Demo) -> None:
+    answers = pa_parquet.read_table(demo.folder / "service" / "surveys.parquet").to_pylist()
+    assert {row["survey"] for row in answers} == {"csat", "nps"}
+    assert len({row["response_id"] for row in answers}) == len(answers)
+    assert all(0 <= row["score_of_10"] <= 10 for row in answers)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> tuple[SimulationPlan, World]:
+    """The plan and the world of the company as it is shipped."""
+    company = yaml.safe_load((PROJECT / "company" / "company.yml").read_text(encoding="utf-8"))
+    plan = SimulationPlan(**company["simulation"])
+    return plan, simulate(plan)
+
+
+def test_one_product_line_comes_back_and_is_complained_about_more_than_others(
+    shipped: tuple[SimulationPlan, World],
+) -> None:
+    _, world = shipped
+    category = world.products["category"]
+    sold, back, complaints = (
+        Counter(category[numbers].tolist())
+        for numbers in (
+            world.lines["product"],
+            world.returns["product"],
+            world.tickets["product"][world.tickets["product"] >= 0],
+        )
+    )
+    shares = sorted((back[name] / sold[name], name) for name in sold)
+    assert shares[-1][1] == max(complaints, key=complaints.__getitem__) == "密封件"
+    assert shares[-1][0] > 2 * shares[-2][0]
+
+
+def test_each_indicator_of_the_shipped_demo_has_customers_in_every_state_and_few_that_breach(
+    shipped: tuple[SimulationPlan, World],
+) -> None:
+    plan, world = shipped
+    found = Judged(world, first_as_of(plan)).states
+    assert len(found) == 13
+    for code, states in found.items():
+        shares = {state: float(np.mean(states == state)) for state in ("serious", "watch", "clear")}
+        has_serious_state = code not in ("rhythm_break", "policy_change")
+        assert (shares["serious"] > 0) == has_serious_state, code
+        assert shares["watch"] > 0, code
+        assert shares["clear"] > 0.4, code
+        assert shares["serious"] < 0.06, code
 
 
 def test_customers_scale(demo: Demo, new_demo: Callable[[], Demo]) -> None:

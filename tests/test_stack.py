@@ -275,7 +275,7 @@ def is_free(port: int) -> bool:
 def sales_home(tmp_path: Path) -> Iterator[Home]:
     """A home of the small demo company's sales: every gate is a process here that imports Great Expectations anew."""
     company = demo_company(tmp_path / "company", schedule=SCHEDULE)
-    for source in ("finance", "service"):
+    for source in ("finance", "market", "service"):
         shutil.rmtree(company / "sources" / source)
     home = Home.new(session_folder() / "stack", company)
     yield home

@@ -9,6 +9,9 @@ select
         when 'P4' then 'low'
         else priority
     end as priority,
+    category,
+    sentiment,
+    product_code as product_id,
     opened_at,
     first_reply_at as first_responded_at,
     solved_at as resolved_at,

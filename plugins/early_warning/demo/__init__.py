@@ -23,15 +23,15 @@ def first_as_of(plan: SimulationPlan) -> date:
 def prepare(folder: Path, plan: SimulationPlan, through: date, crm: str) -> None:
     """Make or extend `folder` so that it holds what the departments have exported up to the end of the day `through`.
 
-    Writes service/ and finance/, and beside them truth.csv: each customer's fate, which no pipeline reads. Sales keeps
-    its customers and orders in the database `crm` (a libpq connection string), as they stand at the end of that day.
+    Writes service/, finance/ and market/, and beside them truth.csv: each customer's fate, which no pipeline reads.
+    Sales keeps its books in the database `crm` (a libpq connection string), as they stand at the end of that day.
     Up to the month before the first as-of date a month is archived as one file, from then on every day has its own.
     Every file appears whole or not at all, and so does a day in the database; a call that was cut off is finished by
     the next. A day that was reached already changes nothing.
 
     Raises:
         ValueError: `through` lies outside the simulated time (430 days beyond the first as-of date), or the folder
-            or the database belongs to another plan.
+            or the database belongs to another plan, or to another edition of the simulation.
     """
     from early_warning.demo import exports
 

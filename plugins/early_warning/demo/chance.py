@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from early_warning.demo.timeline import Floats, Ints
 from early_warning.settings import SimulationPlan
@@ -35,3 +37,25 @@ def events(random: np.random.Generator, daily_rate: Floats, regularity: float) -
     moment = begins[customer] + passed - (passed[first] - gaps[first])[customer]
     happens = moment < ends[customer]
     return customer[happens], np.searchsorted(clock, moment[happens], side="right") % days
+
+
+@dataclass(frozen=True)
+class Spells:
+    """Bad times that come over any customer, whatever its fate: each lasts `days` and comes once in `cycle` days.
+
+    Without them only the fated would stand out, and every warning would be right.
+    """
+
+    phase: Ints
+    cycle: int
+    days: int
+
+    @classmethod
+    def draw(cls, plan: SimulationPlan, purpose: str, count: int, *, share: float, days: int) -> Spells:
+        """Draw those of `count` customers; on any day a `share` of them is in one."""
+        cycle = round(days / share)
+        return cls(stream(plan, f"spells: {purpose}").integers(0, cycle, count), cycle, days)
+
+    def cover(self, customer: Ints, day: Ints) -> NDArray[np.bool_]:
+        """Return whether each day falls into a spell of the customer beside it."""
+        return np.asarray((day + self.phase[customer]) % self.cycle < self.days)

@@ -92,7 +92,9 @@ def term_table(plan: SimulationPlan, population: Population) -> Table:
     everyone = np.arange(len(population.since))
     defaulters = np.flatnonzero(population.meets("defaults"))
     monthly = population.rate * 30.4 * population.order_size / 100
-    limit = np.maximum(np.round(monthly * 3.5, -4), 50_000).astype(np.int64)
+    is_tight = stream(plan, "tight limits").random(len(everyone)) < 0.035  # they have grown, their limit has not
+    least = np.maximum(population.order_size / 100 * 3, 50_000)  # three usual orders, however rare they are
+    limit = np.round(np.maximum(monthly * np.where(is_tight, 1.4, 3.5), least), -4).astype(np.int64)
     guarantee = stream(plan, "guarantees").choice(len(GUARANTEES), len(everyone), p=[0.82, 0.08, 0.06, 0.04])
     customer = np.concatenate([everyone, defaulters])
     is_restricted = np.repeat([False, True], [len(everyone), len(defaulters)])
@@ -123,8 +125,8 @@ def _payment_days(plan: SimulationPlan, population: Population) -> Ints:
 
 def _lateness(random: np.random.Generator, population: Population, customer: Ints, due: Ints) -> Ints:
     """Return how many days after the due date each invoice is paid (before it: negative)."""
-    is_careless = random.random(len(population.since)) < 0.08
-    habit: Floats = np.where(is_careless, 3.0, -7.0)[customer]
+    care = random.random(len(population.since))
+    habit: Floats = np.select([care < 0.008, care < 0.07], [3.0, -2.0], -7.0)[customer]
     lateness = (population.each("lateness") * random.uniform(0.5, 1.5, len(population.since)))[customer]
     growing = np.array([fate.is_lateness_growing for fate in FATES])[population.fate[customer]]
     through = np.clip((due - population.trouble_from[customer]) / population.span[customer], 0, 1)

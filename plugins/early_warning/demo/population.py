@@ -49,6 +49,19 @@ class Population:
         since = day - self.trouble_from[customer]
         return (since >= 0) & (since < self.span[customer])
 
+    def while_in_trouble(self, attribute: str, customer: Ints, day: Ints, otherwise: float = 0.0) -> Floats:
+        """Return a numeric attribute of the customers' fates on days of their trouble, `otherwise` on all others."""
+        return np.where(self.is_in_trouble(customer, day), self.each(attribute)[customer], otherwise)
+
+    def course(self, attribute: str, days: Ints) -> Floats:
+        """Return what each customer's fate makes of a factor (`demand`, `attention`) day by day: (customers, days)."""
+        factor = np.ones((len(self.since), len(days)))
+        for index, fate in enumerate(FATES):
+            rows = self.fate == index
+            since = (days - self.trouble_from[rows, None]).astype(np.float64)
+            factor[rows] = getattr(fate, attribute)(since, self.span[rows, None].astype(np.float64))
+        return factor
+
 
 def make_population(plan: SimulationPlan) -> Population:
     """Draw the plan's customers, and those who come after its history."""

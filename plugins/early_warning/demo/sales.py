@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from early_warning.demo.chance import events, stream
-from early_warning.demo.fates import FATES
+from early_warning.demo.chance import Spells, events, stream
 from early_warning.demo.population import Population
 from early_warning.demo.timeline import Floats, Ints, Table, activity, at, day_count
 from early_warning.settings import SimulationPlan
@@ -23,12 +22,18 @@ def order_table(plan: SimulationPlan, population: Population) -> Table:
     customer, day = customer[order], day[order]
     count = len(day)
     second = np.sort(day * 86400 + random.integers(8 * 3600 + 1800, 18 * 3600, count))
-    cents = np.round(population.order_size[customer] * random.lognormal(0, 0.35, count) / 100) * 100
+    size = population.order_size[customer] * population.while_in_trouble("order_value", customer, day, otherwise=1)
+    size *= np.where(_spells(plan, population, "small orders", 0.014, 130).cover(customer, day), 0.55, 1)
+    cents = np.round(size * random.lognormal(0, 0.35, count) / 100) * 100
     promised = day + random.integers(4, 21, count)
-    is_late = random.random(count) < 0.06
+    late = 0.003 + population.while_in_trouble("delivered_late", customer, day)
+    late += 0.3 * _spells(plan, population, "late deliveries", 0.01, 100).cover(customer, day)
+    is_late = random.random(count) < late
     fulfilled = promised + np.where(is_late, random.integers(1, 8, count), -random.integers(0, 4, count))
     chance = random.random(count)
-    is_cancelled = chance < 0.02
+    cancels = 0.015 + population.while_in_trouble("cancelled", customer, day)
+    cancels += 0.35 * _spells(plan, population, "cancelled orders", 0.014, 120).cover(customer, day)
+    is_cancelled = chance < 0.005 + cancels
     cancelled = day + random.integers(1, 4, count)
     return {
         "customer": customer,
@@ -46,10 +51,9 @@ def order_table(plan: SimulationPlan, population: Population) -> Table:
 def _daily_rate(plan: SimulationPlan, population: Population) -> Floats:
     """Return the orders to expect of each customer on each day, shape (customers, days)."""
     days: Ints = np.arange(day_count(plan))
-    demand = np.ones((len(population.since), len(days)))
-    for index, fate in enumerate(FATES):
-        rows = population.fate == index
-        since = (days - population.trouble_from[rows, None]).astype(np.float64)
-        demand[rows] = fate.demand(since, population.span[rows, None].astype(np.float64))
     is_there = days >= population.since[:, None] + 3  # nobody orders on the day the CRM learns of them
-    return demand * is_there * activity(plan) * population.rate[:, None]
+    return population.course("demand", days) * is_there * activity(plan) * population.rate[:, None]
+
+
+def _spells(plan: SimulationPlan, population: Population, purpose: str, share: float, days: int) -> Spells:
+    return Spells.draw(plan, purpose, len(population.since), share=share, days=days)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from early_warning.demo import products
 from early_warning.demo.chance import events, stream
 from early_warning.demo.population import Population
 from early_warning.demo.timeline import Floats, Ints, Table, activity, at, day_count
 from early_warning.settings import SimulationPlan
 
 KINDS = ("inquiry", "complaint", "feedback")
+SENTIMENTS = ("negative", "neutral", "positive")
+CATEGORIES = ("quality", "delivery", "service", "billing")  # of complaints
 PRIORITY_HOURS = np.array([4, 8, 24, 72])  # P1 to P4, within which the desk means to answer
 _PRIORITIES = np.array([[0.03, 0.15, 0.62, 0.20], [0.10, 0.35, 0.50, 0.05], [0.00, 0.05, 0.45, 0.50]])  # by kind
 _SURVEY_ROUNDS = (75, 165, 260, 345)  # days of the year on which all customers are asked
@@ -19,7 +22,8 @@ def ticket_table(plan: SimulationPlan, population: Population) -> Table:
     """Return all tickets in the order they are opened.
 
     customer · kind: index into KINDS · priority: 0 to 3 · opened_at, responded_at, resolved_at: datetime64[s], NaT =
-    never · responded: seconds, NaN = never
+    never · responded: seconds, NaN = never · sentiment, category, product: index into SENTIMENTS, CATEGORIES, the
+    catalogue, -1 = not said
     """
     random = stream(plan, "tickets")
     complaints = events(random, _daily_rate(plan, population, is_complaint=True), regularity=1)
@@ -44,6 +48,21 @@ def ticket_table(plan: SimulationPlan, population: Population) -> Table:
         "responded_at": at(plan, responded),
         "resolved_at": at(plan, responded + random.lognormal(np.log(30), 0.8, count) * 3600),
         "responded": responded,
+    } | _details(plan, population, customer, kind)
+
+
+def _details(plan: SimulationPlan, population: Population, customer: Ints, kind: Ints) -> Table:
+    """Draw what feedback sounds like and what complaints are about; both are noted down most of the time."""
+    random = stream(plan, "ticket details")
+    count = len(kind)
+    is_complaint, is_noted = kind == KINDS.index("complaint"), random.random(count) < 0.95
+    category = random.choice(len(CATEGORIES), count, p=[0.55, 0.25, 0.12, 0.08])
+    has_product = is_complaint & is_noted & (category <= CATEGORIES.index("delivery"))
+    sentiment = random.choice(len(SENTIMENTS), count, p=[0.12, 0.38, 0.50])
+    return {
+        "sentiment": np.where((kind == KINDS.index("feedback")) & is_noted, sentiment, -1),
+        "category": np.where(is_complaint & is_noted, category, -1),
+        "product": np.where(has_product, products.complained_about(plan, population, customer), -1),
     }
 
 

@@ -5,6 +5,7 @@ Inside the simulation a day is an integer, 0 being the plan's first day.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -20,11 +21,18 @@ Table = dict[str, NDArray[Any]]  # columns of one length
 
 DAYS_AHEAD = 430  # the world is made once up to here, so no day can depend on which days were asked for
 
+_EDITION = 2  # of the simulation: raised when the same plan makes another world, or its records get other columns
+
 _WEEKDAYS = np.array([1.12, 1.08, 1.05, 1.05, 1.0, 0.25, 0.04])  # Monday first
 _MONTHS = np.array([1.0, 0.95, 1.08, 1.04, 1.0, 0.98, 0.94, 0.95, 1.04, 1.0, 1.05, 1.0])  # January first
 _SPRING_FESTIVALS = """2016-02-08 2017-01-28 2018-02-16 2019-02-05 2020-01-25 2021-02-12 2022-02-01 2023-01-22
 2024-02-10 2025-01-29 2026-02-17 2027-02-06 2028-01-26 2029-02-13 2030-02-03 2031-01-23 2032-02-11"""
 _FIXED_HOLIDAYS = {(1, 1): 1, (4, 4): 3, (5, 1): 5, (10, 1): 7}  # (month, day): days off
+
+
+def made_from(plan: SimulationPlan) -> dict[str, Any]:
+    """Return what a world follows from. It is written beside what the departments left: no other can go on there."""
+    return plan.model_dump(mode="json") | {"edition": _EDITION}
 
 
 def first_as_of(plan: SimulationPlan) -> date:
@@ -80,6 +88,13 @@ def activity(plan: SimulationPlan) -> Floats:
 def weekday(days: Times) -> Ints:
     """Return the weekday of dates, Monday being 0."""
     return (days.astype("datetime64[D]").astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
+
+
+def joined(tables: Sequence[Table], moment: str) -> Table:
+    """Put tables of the same columns together, in the order of the column `moment`."""
+    whole = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    order = np.argsort(whole[moment], kind="stable")
+    return {name: column[order] for name, column in whole.items()}
 
 
 def _holidays(plan: SimulationPlan) -> Times:
