@@ -16,23 +16,35 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from histories import DEMAND, OTHER, Pen
+from chapters import DEMAND, INDUSTRIES, OTHER, Pen
 from oracle import Batch, Moment
-from oracle.world import COLUMNS, Mode, Row, row
+from oracle.world import COLUMNS, KEYS, LANDED, Mode, Row, key_of, row
 
 _STAMPS_BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
 
 CUSTOMERS, ORDERS = "sales.customers", "sales.orders"
 INVOICES, PAYMENTS = "finance.invoices", "finance.payments"
 TICKETS, SURVEYS = "service.tickets", "service.surveys"
+INTERACTIONS, RETURNS = "sales.interactions", "sales.returns"
+COMPETITORS, POLICIES = "sales.competitor_signals", "sales.policy_signals"
+TERMS, CHURN = "finance.credit_terms", "model.churn_scores"
 
 SOME_APPEND: Mapping[str, Mode] = {
-    **dict.fromkeys((ORDERS, INVOICES, PAYMENTS, TICKETS), "append"),
-    **dict.fromkeys((CUSTOMERS, SURVEYS), "snapshot"),
+    **dict.fromkeys((ORDERS, INVOICES, PAYMENTS, TICKETS, INTERACTIONS, COMPETITORS, TERMS), "append"),
+    **dict.fromkeys((CUSTOMERS, SURVEYS, RETURNS, POLICIES, CHURN), "snapshot"),
 }
-ALL_APPEND: Mapping[str, Mode] = dict.fromkeys(COLUMNS, "append")
-ALL_SNAPSHOT: Mapping[str, Mode] = dict.fromkeys(COLUMNS, "snapshot")
-ALL_STAMPED = frozenset(COLUMNS)
+ALL_APPEND: Mapping[str, Mode] = dict.fromkeys(LANDED, "append")
+ALL_SNAPSHOT: Mapping[str, Mode] = dict.fromkeys(LANDED, "snapshot")
+ALL_STAMPED = frozenset(LANDED)
+
+Handle = Any
+"""What a script calls a record by: the value of its key, a tuple where the key has several columns."""
+
+
+def handle_of(data_set: str, record: Row) -> Handle:
+    """What a script calls a record by."""
+    key = key_of(data_set, record)
+    return key if len(key) > 1 else key[0]
 
 
 @dataclass
@@ -46,8 +58,8 @@ class Sources:
     modes: Mapping[str, Mode]
     stamped: frozenset[str]
     today: Moment
-    held: dict[str, dict[str, Row]] = field(default_factory=lambda: {data_set: {} for data_set in COLUMNS})
-    _news: dict[str, dict[str, Row]] = field(default_factory=lambda: {data_set: {} for data_set in COLUMNS})
+    held: dict[str, dict[Handle, Row]] = field(default_factory=lambda: {data_set: {} for data_set in LANDED})
+    _news: dict[str, dict[Handle, Row]] = field(default_factory=lambda: {data_set: {} for data_set in LANDED})
     _stamps: int = 0
     _keys: int = 0
 
@@ -59,11 +71,11 @@ class Sources:
     def put(self, data_set: str, record: Row) -> Row:
         """Hold a record or a new version of it, stamped now, and tell it with the next delivery."""
         version = {**record, "updated_at": self._now() if data_set in self.stamped else None}
-        self.held[data_set][record[COLUMNS[data_set][0]]] = version
+        self.held[data_set][handle_of(data_set, record)] = version
         self.tell(data_set, version)
         return version
 
-    def remove(self, data_set: str, key: str, *, stamped: bool) -> Row:
+    def remove(self, data_set: str, key: Handle, *, stamped: bool) -> Row:
         """Drop a record; an append data set tells so, stamped now or (found missing) as its last version was."""
         last = self.held[data_set].pop(key)
         updated_at = self._now() if stamped and data_set in self.stamped else last.get("updated_at")
@@ -74,9 +86,9 @@ class Sources:
     def tell(self, data_set: str, version: Row) -> None:
         """Bring a version with the next delivery, whatever is held; a snapshot brings what is held and nothing else."""
         if version:
-            self._news[data_set][version[COLUMNS[data_set][0]]] = version
+            self._news[data_set][handle_of(data_set, version)] = version
 
-    def hold_back(self, data_set: str, key: str) -> Row:
+    def hold_back(self, data_set: str, key: Handle) -> Row:
         """Take a version back that the next delivery would have brought; empty when there is none."""
         return self._news[data_set].pop(key, {})
 
@@ -115,19 +127,19 @@ class Scene:
         clock = self.random.choice((time(0, 0, 0), time(7, 59, 59), time(12), time(23, 59, 59)))
         return datetime.combine(self.day(days_ago), clock, self.today.time_zone).astimezone(UTC)
 
-    def new(self, data_set: str, **values: Any) -> str:
+    def new(self, data_set: str, **values: Any) -> Handle:
         """Hold a new record of the customer (or of the one that is named); returns its key."""
-        key_column = COLUMNS[data_set][0]
-        key = values.pop(key_column, None) or self.sources.next_key()
-        self.sources.put(data_set, row(data_set, **{"customer_id": self.customer_id, key_column: key, **values}))
-        return key
+        given = {"customer_id": self.customer_id} if "customer_id" in COLUMNS[data_set] else {}
+        if KEYS[data_set] == (key_column := COLUMNS[data_set][0],) and key_column not in values:
+            given[key_column] = self.sources.next_key()
+        return handle_of(data_set, self.sources.put(data_set, row(data_set, **{**given, **values})))
 
-    def change(self, data_set: str, key: str, **values: Any) -> Row:
+    def change(self, data_set: str, key: Handle, **values: Any) -> Row:
         """Hold a new version of a record; nothing if somebody else's script has removed it."""
         held = self.sources.held[data_set].get(key)
         return self.sources.put(data_set, {**held, **values}) if held else {}
 
-    def change_unseen(self, data_set: str, key: str, **values: Any) -> Row:
+    def change_unseen(self, data_set: str, key: Handle, **values: Any) -> Row:
         """Change a record whose source does not say when it did: under the stamp that it had."""
         held = self.sources.held[data_set].get(key)
         if not held:
@@ -136,7 +148,7 @@ class Scene:
         self.sources.tell(data_set, version)
         return version
 
-    def remove(self, data_set: str, key: str, *, stamped: bool = True) -> Row:
+    def remove(self, data_set: str, key: Handle, *, stamped: bool = True) -> Row:
         """Drop a record, if it is still there."""
         return self.sources.remove(data_set, key, stamped=stamped) if key in self.sources.held[data_set] else {}
 
@@ -174,21 +186,65 @@ class Scene:
         """The customer's segment."""
         return dict(self.sources.held[CUSTOMERS].get(self.customer_id, {})).get("segment")
 
-    def keys_of(self, data_set: str, customer_id: str) -> list[str]:
+    @property
+    def industry(self) -> str:
+        """The customer's industry, or one that it might have."""
+        return dict(self.sources.held[CUSTOMERS].get(self.customer_id, {})).get("industry") or "steel"
+
+    def keys_of(self, data_set: str, customer_id: str) -> list[Handle]:
         """Keys of the records that a customer has at the source."""
         return [key for key, each in self.sources.held[data_set].items() if each["customer_id"] == customer_id]
+
+    def contact(self, days_ago: int, channel: str = "phone", **values: Any) -> str:
+        """Note a conversation or a visit."""
+        return self.new(INTERACTIONS, **{"occurred_at": self.instant(days_ago), "channel": channel, **values})
+
+    def give_back(self, days_ago: int, **values: Any) -> str:
+        """Return goods."""
+        return self.new(RETURNS, **{"returned_at": self.instant(days_ago), **values})
+
+    def competitor(self, days_ago: int, *, is_interested: bool | None = True, **values: Any) -> str:
+        """See a competitor at the customer."""
+        values = {"observed_on": self.day(days_ago), "has_customer_interest": is_interested, **values}
+        return self.new(COMPETITORS, **values)
+
+    def policy(self, days_ago: int, effective_days_ago: int | None = None, **values: Any) -> str:
+        """See an adverse policy for the customer's industry."""
+        effective_on = None if effective_days_ago is None else self.day(effective_days_ago)
+        fixed = {"industry": self.industry, "observed_on": self.day(days_ago), "effective_on": effective_on}
+        return self.new(POLICIES, **{**fixed, "effect": "adverse", **values})
+
+    def terms(self, days_ago: int, limit: int | None, **values: Any) -> Handle:
+        """Agree on a credit limit from a day on."""
+        credit_limit = None if limit is None else Decimal(limit)
+        return self.new(TERMS, **{"valid_from": self.day(days_ago), "credit_limit": credit_limit, **values})
+
+    def churn_score(self, days_ago: int, probability: str, **values: Any) -> Handle:
+        """Take over a model's score."""
+        values = {"probability": Decimal(probability), "model_version": "1", **values}
+        return self.new(CHURN, scored_on=self.day(days_ago), **values)
+
+    def alone(self, name: str) -> Scene:
+        """A scene of a customer of this one's segment with orders and nothing else, and no news but what is played."""
+        scene = Scene(self.sources, self.random, f"{self.customer_id}/{name}", self.other_id)
+        self.customer(scene.customer_id, industry=scene.customer_id)
+        for month in range(8):
+            scene.order(30 * month + 5)
+        return scene
 
 
 Script = Callable[[Scene], Iterator[None]]
 
 
 def settle(scene: Scene) -> None:
-    """An ordinary past, so that whatever changes shows in some figure: orders, complaints, scores, debts."""
+    """An ordinary past, so that whatever changes shows in some figure: orders, returns, complaints, scores, debts."""
     for customer_id in (scene.customer_id, scene.other_id):
         theirs = Scene(scene.sources, scene.random, customer_id, customer_id)
-        theirs.customer(customer_id, segment=scene.customer_id, owner_name="Lin", owner_email="lin@example.com")
+        group = {"segment": scene.customer_id, "industry": scene.customer_id}
+        theirs.customer(customer_id, **group, owner_name="Lin", owner_email="lin@example.com")
         for month in range(10):
-            theirs.order(30 * month + 9, "100")
+            promised_at, fulfilled_at = (theirs.instant(30 * month + days) for days in (4, 5))
+            theirs.order(30 * month + 9, "100", promised_at=promised_at, fulfilled_at=fulfilled_at)
             theirs.order(30 * month + 17, "40.50")
         for days_ago in (9, 40, 75, 130):
             theirs.ticket(days_ago, first_responded_at=theirs.instant(days_ago - 1))
@@ -196,6 +252,10 @@ def settle(scene: Scene) -> None:
             theirs.survey(days_ago, 4)
         theirs.pay(theirs.invoice(40, "200"), 38, "200")
         theirs.invoice(5, "80")
+        for days_ago in (20, 60, 140):
+            theirs.give_back(days_ago)
+        theirs.terms(200, 1000)
+        theirs.churn_score(25, "0.4")
 
 
 # --- orders ---------------------------------------------------------------------------------------------------------
@@ -292,7 +352,7 @@ def delivered_twice(scene: Scene) -> Iterator[None]:
     yield
     for data_set, records in scene.sources.held.items():
         for version in records.values():
-            if version["customer_id"] == scene.customer_id:
+            if version.get("customer_id") == scene.customer_id:
                 scene.sources.tell(data_set, version)
     yield
 
@@ -320,13 +380,19 @@ def cancelled_ahead(scene: Scene) -> Iterator[None]:
 
 
 def ordered_ahead(scene: Scene) -> Iterator[None]:
-    """Orders, tickets, scores, invoices and payments that arrive a day or two before their cut-off."""
+    """Records of every kind that arrive a day or two before their cut-off."""
     for days_ahead in (1, 2):
         invoice = scene.invoice(-30 - days_ahead)
         scene.pay(invoice, -days_ahead, "20")
         scene.order(-days_ahead)
         scene.ticket(-days_ahead)
         scene.survey(-days_ahead, 1)
+        scene.contact(-days_ahead)
+        scene.give_back(-days_ahead)
+        scene.competitor(-days_ahead)
+        scene.policy(-days_ahead)
+        scene.terms(-days_ahead, 50 * days_ahead)
+        scene.churn_score(-days_ahead, f"0.{days_ahead}")
     yield
     yield
 
@@ -393,14 +459,20 @@ def deleted_and_back(scene: Scene) -> Iterator[None]:
         (PAYMENTS, scene.pay(None, 3)),
         (TICKETS, scene.ticket(4)),
         (SURVEYS, scene.survey(2)),
+        (INTERACTIONS, scene.contact(40)),
+        (RETURNS, scene.give_back(42)),
+        (COMPETITORS, scene.competitor(6)),
+        (POLICIES, scene.policy(7)),
+        (TERMS, scene.terms(8, 90)),
+        (CHURN, scene.churn_score(9, "0.6")),
     ]
     yield
     gone = [(data_set, scene.remove(data_set, key, stamped=bool(n % 2))) for n, (data_set, key) in enumerate(records)]
     yield
     for number, (data_set, version) in enumerate(gone):
         if version and number != 2:
-            customer_id = scene.other_id if number == 1 else version["customer_id"]
-            scene.sources.put(data_set, {**version, "customer_id": customer_id, "_is_deleted": False})
+            moved = {"customer_id": scene.other_id} if number == 1 else {}
+            scene.sources.put(data_set, {**version, **moved, "_is_deleted": False})
     yield
 
 
@@ -539,9 +611,11 @@ def merged_customer(scene: Scene) -> Iterator[None]:
     """All of a customer's records are delivered anew under the surviving one; later the customer itself goes."""
     yield
     scene.change(CUSTOMERS, scene.customer_id, merged_into_id=scene.other_id)
-    for data_set in (ORDERS, INVOICES, PAYMENTS, TICKETS, SURVEYS):
+    for data_set in (ORDERS, INVOICES, PAYMENTS, TICKETS, SURVEYS, INTERACTIONS, RETURNS, COMPETITORS, TERMS, CHURN):
         for key in scene.keys_of(data_set, scene.customer_id):
             scene.change(data_set, key, customer_id=scene.other_id)
+            if "customer_id" in KEYS[data_set]:  # then it is another record, and the first one goes
+                scene.remove(data_set, key)
     yield
     scene.remove(CUSTOMERS, scene.customer_id)
     yield
@@ -555,6 +629,11 @@ def orphans(scene: Scene) -> Iterator[None]:
         scene.pay(scene.invoice(12, customer_id=customer_id), 4, customer_id=customer_id)
         scene.ticket(6, customer_id=customer_id)
         scene.survey(7, customer_id=customer_id)
+        scene.contact(8, customer_id=customer_id)
+        scene.give_back(9, customer_id=customer_id)
+        scene.competitor(10, customer_id=customer_id)
+        scene.terms(11, 100, customer_id=customer_id)
+        scene.churn_score(12, "0.5", customer_id=customer_id)
     yield
     yield
     scene.customer(unknown)
@@ -623,6 +702,236 @@ def corrected_surveys(scene: Scene) -> Iterator[None]:
     yield
 
 
+def soured_feedback(scene: Scene) -> Iterator[None]:
+    """Feedback turns negative, or was none; it moves out of the days and into a month of the baseline; it ages out."""
+    feedback = [scene.ticket(days, "feedback", sentiment="negative") for days in (2, 3, 28, 29, 100, 130)]
+    neutral = scene.ticket(4, "feedback", sentiment="neutral")
+    yield
+    scene.change(TICKETS, neutral, sentiment="negative")
+    scene.change(TICKETS, feedback[4], sentiment=None)
+    yield
+    scene.change(TICKETS, feedback[0], opened_at=scene.instant(120))
+    scene.change(TICKETS, feedback[1], kind="complaint")
+    yield
+
+
+def corrected_recommendations(scene: Scene) -> Iterator[None]:
+    """Another score, an earlier answer that comes late, one that goes; the last one expires while nothing comes."""
+    scale = {"kind": "nps", "scale_min": Decimal(0), "scale_max": Decimal(10)}
+    latest = scene.survey(3, 9, **scale)
+    expiring = scene.alone("expiring")
+    expiring.survey(365, 3, **scale)
+    yield
+    scene.change(SURVEYS, latest, score=Decimal(6))
+    yield
+    before = scene.survey(20, 7, **scale)
+    yield
+    scene.remove(SURVEYS, latest)
+    scene.change(SURVEYS, before, score=Decimal(2))
+    yield
+
+
+# --- what is heard, seen and said ------------------------------------------------------------------------------------
+
+
+def corrected_interactions(scene: Scene) -> Iterator[None]:
+    """Contacts come late, move to another month, channel or customer, and go; an inquiry was none."""
+    contacts = [scene.contact(30 * month + days) for month in range(1, 9) for days in (2, 8, 14)]
+    visits = [scene.contact(30 * month + 11, "web") for month in range(9) for _ in range(3)]
+    inquiry = scene.ticket(33, "inquiry")
+    yield
+    scene.contact(44)
+    scene.contact(75, "email", customer_id=scene.other_id)
+    scene.change(INTERACTIONS, contacts[0], occurred_at=scene.instant(160))
+    scene.change(INTERACTIONS, visits[3], channel="social")
+    scene.contact(17, "web")
+    yield
+    scene.change(INTERACTIONS, contacts[1], customer_id=scene.other_id)
+    scene.change(INTERACTIONS, visits[4], channel="other")
+    scene.change(TICKETS, inquiry, kind="feedback")
+    yield
+    for key in (*contacts[3:5], *visits[:3]):
+        scene.remove(INTERACTIONS, key, stamped=False)
+    yield
+
+
+def corrected_returns(scene: Scene) -> Iterator[None]:
+    """Returns come late, move to another month or customer, or out of sight, and go."""
+    returns = [scene.give_back(days_ago) for days_ago in (33, 45, 66, 110, 150)]
+    yield
+    scene.give_back(55)
+    scene.change(RETURNS, returns[0], returned_at=scene.instant(140))
+    scene.change(RETURNS, returns[3], customer_id=scene.other_id)
+    yield
+    scene.change(RETURNS, returns[1], returned_at=scene.instant(-1))
+    scene.remove(RETURNS, returns[2])
+    scene.remove(RETURNS, returns[4], stamped=False)
+    yield
+
+
+def corrected_competitors(scene: Scene) -> Iterator[None]:
+    """Interest after all or not; seen at another customer, on another day; withdrawn; and some that only grow old."""
+    signals = [scene.competitor(days_ago, is_interested=bool(days_ago % 2)) for days_ago in (3, 4, 5, 70)]
+    old = scene.alone("old")
+    old.competitor(58)
+    old.competitor(59, is_interested=False)
+    yield
+    scene.change(COMPETITORS, signals[0], has_customer_interest=False)
+    scene.change(COMPETITORS, signals[1], customer_id=scene.other_id)
+    yield
+    scene.change(COMPETITORS, signals[1], has_customer_interest=True)
+    scene.remove(COMPETITORS, signals[2])
+    scene.competitor(30, is_interested=None)
+    yield
+    scene.change(COMPETITORS, signals[3], observed_on=scene.day(10), has_customer_interest=True)
+    yield
+
+
+def corrected_policies(scene: Scene) -> Iterator[None]:
+    """Policies of an industry: late, postponed, not adverse after all, for another one; some only grow old."""
+    signals = [scene.policy(10), scene.policy(20, 5), scene.policy(30, -1), scene.policy(190, 179)]
+    alone = scene.alone("regulated")
+    yield
+    scene.change(POLICIES, signals[0], effect="neutral")
+    scene.change(POLICIES, signals[1], effective_on=scene.day(-2))
+    alone.policy(3)
+    yield
+    scene.policy(170)
+    scene.change(POLICIES, signals[2], industry=alone.industry)
+    yield
+    scene.change(CUSTOMERS, scene.other_id, industry=alone.industry)
+    scene.change(CUSTOMERS, alone.customer_id, industry=None)
+    scene.remove(POLICIES, signals[3])
+    yield
+
+
+def corrected_terms(scene: Scene) -> Iterator[None]:
+    """A limit is corrected under its key, raised from tomorrow, withdrawn; terms begin on another day after all."""
+    scene.invoice(-5, "95")
+    terms, later = scene.terms(30, 180), scene.terms(-2, 400)
+    yield
+    scene.change(TERMS, terms, credit_limit=Decimal(100))
+    yield
+    scene.change(TERMS, later, credit_limit=None)
+    yield
+    scene.remove(TERMS, later)
+    scene.remove(TERMS, terms)
+    scene.terms(1, 170)
+    yield
+
+
+def corrected_churn_scores(scene: Scene) -> Iterator[None]:
+    """A score is corrected under its key, an older one comes late, the newest goes; one expires while nothing comes."""
+    newest = scene.churn_score(2, "0.2")
+    old = scene.alone("unscored")
+    old.churn_score(90, "0.9")
+    yield
+    scene.change(CHURN, newest, probability=Decimal("0.51"))
+    scene.churn_score(10, "0.31")
+    yield
+    scene.remove(CHURN, newest, stamped=False)
+    yield
+
+
+def news_of_one_kind(scene: Scene) -> Iterator[None]:
+    """Customers whose only news is of one data set: a record of it comes, and then it goes or becomes another's."""
+    tellers: dict[str, Callable[[Scene], Handle]] = {
+        INTERACTIONS: lambda its: its.contact(40),
+        RETURNS: lambda its: its.give_back(40),
+        COMPETITORS: lambda its: its.competitor(1),
+        POLICIES: lambda its: its.policy(1),
+        TERMS: lambda its: its.terms(1, 10),
+        CHURN: lambda its: its.churn_score(1, "0.7"),
+    }
+    scenes = {data_set: scene.alone(data_set) for data_set in tellers}
+    for its in scenes.values():
+        for month in range(1, 8):
+            its.contact(30 * month)
+            its.contact(30 * month + 12)
+    yield
+    records = {data_set: tell(scenes[data_set]) for data_set, tell in tellers.items()}
+    yield
+    for data_set, key in records.items():
+        if data_set in (RETURNS, COMPETITORS, INTERACTIONS):
+            scene.change(data_set, key, customer_id=scene.other_id)
+        else:
+            scene.remove(data_set, key)
+    yield
+
+
+# --- promises, and who breaks them -----------------------------------------------------------------------------------
+
+
+def changed_promises(scene: Scene) -> Iterator[None]:
+    """Promised, fulfilled earlier, later, not at all; promised days and deliveries that pass with nothing delivered."""
+    orders = [
+        scene.order(days_ago + 9, promised_at=scene.instant(days_ago), fulfilled_at=scene.instant(days_ago))
+        for days_ago in (15, 30, 45, 60)
+    ]
+    ahead = scene.alone("ahead")
+    for days_ahead in (0, 1, 2):
+        promised_at = ahead.instant(-days_ahead)
+        ahead.order(12, promised_at=promised_at, fulfilled_at=ahead.instant(-1) if days_ahead else None)
+    yield
+    scene.change(ORDERS, orders[0], fulfilled_at=scene.instant(14))
+    scene.change(ORDERS, orders[1], promised_at=scene.instant(31))
+    scene.change(ORDERS, orders[2], fulfilled_at=None)
+    scene.change(ORDERS, orders[3], promised_at=None)
+    yield
+    scene.change(ORDERS, orders[0], fulfilled_at=scene.instant(16))
+    scene.change(ORDERS, orders[1], promised_at=scene.instant(200))
+    scene.change(ORDERS, orders[2], fulfilled_at=scene.instant(-1), promised_at=scene.instant(-1))
+    yield
+    yield
+
+
+def blamed_for_cancelling(scene: Scene) -> Iterator[None]:
+    """Who cancelled is told later, or was somebody else; a cancellation is undone, or comes tomorrow."""
+    orders = [scene.order(days_ago) for days_ago in (10, 40, 70, 100, 130)]
+    yield
+    for order, who in zip(orders, ("customer", "us", None, "customer", "customer"), strict=True):
+        at = scene.instant(-1 if order == orders[4] else 1)
+        scene.change(ORDERS, order, cancelled_at=at, cancelled_by=who)
+    yield
+    scene.change(ORDERS, orders[0], cancelled_by="us")
+    scene.change(ORDERS, orders[1], cancelled_by="customer")
+    scene.change(ORDERS, orders[2], cancelled_by="customer")
+    yield
+    scene.change(ORDERS, orders[3], cancelled_at=None, cancelled_by=None)
+    scene.change(ORDERS, orders[2], ordered_at=scene.instant(300))
+    yield
+
+
+def payments_late_or_in_time(scene: Scene) -> Iterator[None]:
+    """What makes an invoice late, or in time after all: days corrected, reversals, late news, other due dates."""
+    due = (20, 50, 80, 110, 140)
+    invoices = [scene.invoice(days_ago, "100") for days_ago in due]
+    payments = [scene.pay(key, days_ago, "100") for key, days_ago in zip(invoices[:4], due[:4], strict=True)]
+    yield
+    scene.change(PAYMENTS, payments[0], paid_on=scene.day(19))
+    scene.pay(invoices[1], 51, "-40")
+    scene.pay(invoices[1], 3, "40")
+    yield
+    scene.pay(invoices[4], 141, "100")
+    scene.change(PAYMENTS, payments[2], invoice_id=None)
+    scene.change(INVOICES, invoices[0], due_on=scene.day(10))
+    scene.change(INVOICES, invoices[3], amount=Decimal("100.01"))
+    yield
+    scene.change(PAYMENTS, payments[3], paid_on=scene.day(105), amount=Decimal("100.01"))
+    scene.change(INVOICES, invoices[1], due_on=scene.day(220))
+    yield
+
+
+def outdone_in_revenue(scene: Scene) -> Iterator[None]:
+    """One customer outweighs all others, who have no news; then it does not after all, or its year is over."""
+    yield
+    great = scene.order(100, "9000000", customer_id=scene.other_id)
+    yield
+    scene.change(ORDERS, great, ordered_at=scene.instant(363))
+    yield
+    yield
+
+
 DIRT: tuple[Script, ...] = (
     late_orders,
     corrected_amount,
@@ -656,6 +965,19 @@ DIRT: tuple[Script, ...] = (
     altered_customer,
     corrected_tickets,
     corrected_surveys,
+    soured_feedback,
+    corrected_recommendations,
+    corrected_interactions,
+    corrected_returns,
+    corrected_competitors,
+    corrected_policies,
+    corrected_terms,
+    corrected_churn_scores,
+    news_of_one_kind,
+    changed_promises,
+    blamed_for_cancelling,
+    payments_late_or_in_time,
+    outdone_in_revenue,
 )
 
 
@@ -667,6 +989,7 @@ def life(scene: Scene, rows: Mapping[str, list[dict[str, Any]]]) -> Iterator[Non
     waiting = [
         (_happened_on(record) + timedelta(days=scene.random.choice((-1, 0, 0, 0, 0, 3, 20))), data_set, record)
         for data_set, records in rows.items()
+        if data_set in LANDED
         for record in records
     ]
     while waiting:
@@ -678,7 +1001,10 @@ def life(scene: Scene, rows: Mapping[str, list[dict[str, Any]]]) -> Iterator[Non
 
 
 def _happened_on(record: Row) -> date:
-    columns = ("ordered_at", "opened_at", "answered_at", "issued_on", "paid_on")
+    columns = (
+        *("ordered_at", "returned_at", "occurred_at", "observed_on", "opened_at", "answered_at"),
+        *("issued_on", "paid_on", "valid_from", "scored_on"),
+    )
     happened = next(record[column] for column in columns if record.get(column))
     return happened.date() if isinstance(happened, datetime) else happened
 
@@ -703,9 +1029,10 @@ class Troupe:
             for customer_id in troupe.customers[number + 2 : number + 4]:
                 scene = Scene(sources, random, customer_id, customer_id)
                 since = random.choice((None, None, scene.day(700), scene.day(-5)))
-                scene.customer(customer_id, segment=random.choice(("retail", "trade", None)), customer_since=since)
+                group = {"segment": random.choice(("retail", "trade", None)), "industry": random.choice(INDUSTRIES)}
+                scene.customer(customer_id, **group, customer_since=since)
                 pen = Pen(customer_id, random.choice(moments), random, {data_set: [] for data_set in COLUMNS})
-                for chapter in (*random.sample(DEMAND, 2), *random.sample(OTHER, 2)):
+                for chapter in (*random.sample(DEMAND, 2), *random.sample(OTHER, 3)):
                     chapter(pen)
                 troupe._playing.append((f"life of {customer_id}", life(scene, pen.rows)))
         return troupe

@@ -15,6 +15,7 @@ from early_warning import runs, transform
 from early_warning.contract import DATA_SETS
 from early_warning.warehouse import Connection, Warehouse
 from oracle import Batch, Held, Moment, Run, World
+from oracle.world import COLUMNS, CREDIT_SCORES, Row
 
 POLICY = Path(__file__).parents[1] / "company" / "policy"
 
@@ -35,7 +36,21 @@ def land(warehouse: Warehouse, world: World, zone: ZoneInfo) -> None:
             (zone.key, stored.policy_hash),
         ).fetchone()[0]
         for name, rows in world.items():
-            land_batch(connection, run_id, Batch(name, "snapshot", rows))
+            if name == CREDIT_SCORES:
+                _keep_credit_scores(connection, rows)
+            else:
+                land_batch(connection, run_id, Batch(name, "snapshot", rows))
+
+
+def _keep_credit_scores(connection: Connection, rows: Sequence[Row]) -> None:
+    """Put scores where the platform's own scorecard keeps them: nobody delivers them."""
+    columns = COLUMNS[CREDIT_SCORES]
+    statement = sql.SQL("copy scores.credit_scores ({}) from stdin").format(
+        sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row([row[column] for column in columns])
 
 
 def land_batch(connection: Connection, run_id: int, batch: Batch, state: str = "accepted") -> int:

@@ -48,7 +48,10 @@ def marketplace_sellers() -> World:
                 customer_id=line["customer_id"],
                 ordered_at=at(line["ordered_at"]),
                 amount=Decimal(line["amount"]),
+                promised_at=at(line["promised_at"]),
+                fulfilled_at=at(line["fulfilled_at"]),
                 cancelled_at=at(line["ordered_at"]) if line["status"] in NEVER_CAME_ABOUT else None,
+                cancelled_by="us" if line["status"] == "unavailable" else None,
             )
             for line in _lines(folder / "sales.orders.csv.gz")
         ],
@@ -105,13 +108,14 @@ def marketplace_sellers() -> World:
 def wholesaler(through: date) -> World:
     """The invoice lines of all files up to a day: sums of positive lines are orders, the first line a customer's start.
 
-    Invoices that begin with C (returns) or A (book-keeping) and lines without a customer are no orders.
+    Invoices that begin with C are returns; those with A (book-keeping) and lines without a customer are neither.
     """
     folder = SHARED_DATA / "wholesaler" / "daily"
     amounts: defaultdict[str, Decimal] = defaultdict(Decimal)
     starts: dict[str, datetime] = {}
     customer_of: dict[str, str] = {}
     first_seen: dict[str, date] = {}
+    returned: dict[str, datetime] = {}
     for path in sorted(folder.glob("*.csv.gz")):
         if date.fromisoformat(path.name.removesuffix(".csv.gz")) > through:
             break
@@ -121,6 +125,9 @@ def wholesaler(through: date) -> World:
                 continue
             moment = datetime.fromisoformat(line["InvoiceDate"]).replace(tzinfo=LONDON)
             first_seen[customer] = min(first_seen.get(customer, moment.date()), moment.date())
+            if invoice.startswith("C"):
+                returned[invoice] = min(returned.get(invoice, moment), moment)
+                customer_of[invoice] = customer
             amount = int(line["Quantity"]) * Decimal(line["UnitPrice"])
             if amount > 0 and not invoice.startswith(("C", "A")):
                 amounts[invoice] += amount
@@ -140,6 +147,10 @@ def wholesaler(through: date) -> World:
                 amount=amount,
             )
             for invoice, amount in amounts.items()
+        ],
+        "sales.returns": [
+            row("sales.returns", return_id=invoice, customer_id=customer_of[invoice], returned_at=moment)
+            for invoice, moment in returned.items()
         ],
     }
 

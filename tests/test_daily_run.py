@@ -17,22 +17,14 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from early_warning.embedded.postgres import running_postgres
+from early_warning.indicators import declared
 from early_warning.settings import PROJECT
 from homes import Answer, Home, Rows, closed_port, demo_company, made_once, postbox, published
 
 OWED = "2026-07-01"
 INTRADAY = "2026-07-02"
 BACK_FILLED = "2026-06-29"
-INDICATORS = {
-    "order_frequency",
-    "order_amount",
-    "days_since_last_order",
-    "overdue_days",
-    "overdue_ratio",
-    "complaint_rate",
-    "response_time",
-    "satisfaction",
-}
+INDICATORS = declared().keys()
 
 
 # --- a few days of one home ---------------------------------------------------------------------------------------
@@ -110,12 +102,14 @@ def test_report_of_a_run_has_exactly_the_interfaces_keys_and_types(first_day: Ho
     assert run["state"] == "published"
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", run["policy"])
     assert set(run["batches"]) == {
-        *("sales.customers", "sales.orders", "service.tickets", "service.surveys"),
+        *("sales.customers", "sales.products", "sales.orders", "sales.order_lines", "sales.returns"),
+        *("sales.interactions", "sales.competitor_signals", "sales.policy_signals"),
+        *("service.tickets", "service.surveys"),
         *("finance.invoices", "finance.payments", "finance.credit_terms"),
     }
     for batch in run["batches"].values():
         assert {name: type(value) for name, value in batch.items()} == {"batch": int, "rows": int, "quarantined": int}
-    assert {gate["name"] for gate in run["gates"]} == {"sales", "service", "finance", "landing", "marts"}
+    assert {gate["name"] for gate in run["gates"]} == {"sales", "service", "finance", "market", "landing", "marts"}
     for gate in run["gates"]:
         assert list(gate) == ["name", "verdict", "critical", "warnings"]
         assert (gate["verdict"], gate["critical"]) == ("pass", 0)
@@ -133,7 +127,7 @@ def test_report_of_a_run_has_exactly_the_interfaces_keys_and_types(first_day: Ho
     assert list(run["mails"]) == ["composed", "sent"]
     assert set(run["seconds"]) == {
         *("open_run", "gate_landing", "transform", "gate_marts", "publish", "send_digests"),
-        *(f"{task}_{source}" for task in ("extract", "gate") for source in ("sales", "service", "finance")),
+        *(f"{task}_{source}" for task in ("extract", "gate") for source in ("sales", "service", "finance", "market")),
     }
     assert all(isinstance(seconds, float) for seconds in run["seconds"].values())
 
@@ -307,7 +301,8 @@ def test_sql_as_json_is_a_list_of_objects(days: Home) -> None:
 def test_sql_as_csv_can_be_read_back(days: Home) -> None:
     [row] = csv.DictReader(io.StringIO(days.command("sql", QUERY, "--format", "csv").stdout))
     assert row == {"number": "1", "amount": "2.50", "text": "a,b", "nothing": "", "day": "2026-06-30", "codes": '["x"]'}
-    measures = "select measures from bi.indicator_values where indicator_code = 'satisfaction' limit 1"
+    measures = "select measures from bi.indicator_values where indicator_code = 'satisfaction'"
+    measures += " and state = 'unknown' limit 1"
     [row] = csv.DictReader(io.StringIO(days.command("sql", measures, "--format", "csv").stdout))
     assert json.loads(row["measures"]).keys() == {"latest_score"}
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from histories import SHANGHAI, History, histories
-from oracle import IndicatorResult, Moment, Policy, Run, follow, judge
+from oracle import Batch, IndicatorResult, Moment, Policy, Run, follow, judge, world_of
+from oracle.customers import class_a
 from oracle.exact import figure, round_half_away
 from oracle.levels import raw_finding
 from oracle.world import COLUMNS, row
@@ -267,25 +268,39 @@ def test_satisfaction_reads_the_last_two_unexpired_scores(
 @pytest.mark.parametrize(
     ("absent", "unknown"),
     [
-        ("service.surveys", {"satisfaction"}),
-        ("service.tickets", {"complaint_rate", "response_time"}),
-        ("finance.payments", {"overdue_days", "overdue_ratio"}),
-        ("finance.invoices", {"overdue_days", "overdue_ratio"}),
+        ("service.surveys", {"satisfaction", "net_promoter"}),
+        ("service.tickets", {"complaint_rate", "response_time", "negative_feedback"}),
+        ("finance.payments", {"overdue_days", "overdue_ratio", "late_payment_rate", "credit_utilization"}),
+        ("finance.invoices", {"overdue_days", "overdue_ratio", "late_payment_rate", "credit_utilization"}),
+        ("finance.credit_terms", {"credit_utilization"}),
+        ("sales.interactions", {"interaction_frequency", "web_activity"}),
+        ("sales.returns", {"return_rate"}),
+        ("sales.competitor_signals", {"competitor_activity"}),
+        ("sales.policy_signals", {"policy_change"}),
+        ("model.churn_scores", set()),
+        ("credit.scores", set()),
     ],
 )
 def test_absent_data_set_makes_its_indicators_unknown(absent: str, unknown: set[str]) -> None:
     rows = world(orders=orders(*MONTHLY))
     del rows[absent]
     indicators = judge(rows, MOMENT, POLICY).customers["A"].indicators
-    assert {code for code, result in indicators.items() if result.unknown_reason == "no_data"} == unknown
+    assert {code for code, result in indicators.items() if result.unknown_reason == "no_data"} == {
+        *unknown,
+        *("credit_score", "churn_probability"),  # nobody has a score, whether the tables are there or not
+    }
 
 
 def test_without_orders_everybody_is_a_prospect_judged_on_arrears() -> None:
     rows = world(invoices=[invoice("I1", "2025-06-01", "50")])
     del rows["sales.orders"]
     customer = judge(rows, MOMENT, POLICY).customers["A"]
-    assert (customer.state, set(customer.indicators)) == ("prospect", {"overdue_days", "overdue_ratio"})
+    arrears = {"overdue_days", "overdue_ratio", "late_payment_rate"}
+    credit = {"credit_score", "credit_utilization", "order_fulfilment"}
+    assert (customer.state, set(customer.indicators)) == ("prospect", arrears | credit)
     assert customer.indicators["overdue_ratio"].unknown_reason == "no_data"
+    assert customer.indicators["order_fulfilment"].unknown_reason == "no_data"
+    assert customer.indicators["order_fulfilment"].measures == {"cancelled_orders": None}
 
 
 @pytest.mark.parametrize(
@@ -301,6 +316,484 @@ def test_trend_of_amounts(amounts: str, trend: str) -> None:
         order for day, amount in zip(MONTHLY, amounts.split(), strict=True) for order in orders(day, amount=amount)
     ]
     assert indicator(world(orders=placed), "order_amount").trend == trend
+
+
+# --- the other fifteen indicators, point by point (0002.26 to 0002.41) ------------------------------------------------
+
+
+def told(result: IndicatorResult) -> str:
+    """State or reason, value, baseline, threshold."""
+    figures = (result.value, result.baseline, result.threshold)
+    shown = ["-" if each is None else f"{each.normalize():f}" for each in figures]
+    return result.unknown_reason or " ".join([result.state, *shown])
+
+
+def days_ago(count: int) -> date:
+    """So many days before the as-of date."""
+    return DAY - timedelta(days=count)
+
+
+@pytest.mark.parametrize(
+    ("days", "usual", "amount", "expected"),
+    [
+        (MONTHLY, "100", "59.99", "serious 59.99 100 60"),
+        (MONTHLY, "100", "60", "watch 60 100 80"),
+        (MONTHLY, "100", "80", "clear 80 100 60"),
+        (MONTHLY[:5], "100", "10", "no_base"),  # two orders in the window
+        (MONTHLY[1:], "100", "10", "short_history"),
+        (MONTHLY, "0", "10", "no_base"),
+    ],
+)
+def test_average_order_value(days: tuple[str, ...], usual: str, amount: str, expected: str) -> None:
+    early = [day for day in days if day < "2025-04"]
+    placed = orders(*early, amount=usual) + orders(*days[len(early) :], amount=amount)
+    result = indicator(world(orders=placed), "average_order_value")
+    assert told(result) == expected
+    if result.value is not None:
+        assert (result.window_start, result.window_end) == (date(2025, 4, 1), DAY)
+        assert result.trend == "worsening"
+
+
+@pytest.mark.parametrize(
+    ("silence", "before", "expected"),
+    [
+        (45, (1, 2), "watch 45 8.5 45"),  # (2 + 2 x 48 / 3) / 4
+        (44, (1, 2), "clear 44 8.333333 45"),
+        (48, (19, 38), "clear 48 24 48"),  # (38 + 2 x 87 / 3) / 4: exactly twice the gap
+        (49, (19, 38), "watch 49 24.166667 48.333333"),
+        (45, (1,), "short_history"),
+    ],
+)
+def test_rhythm_break(silence: int, before: tuple[int, ...], expected: str) -> None:
+    days = [str(days_ago(silence + each)) for each in (0, *before)]
+    result = indicator(world(orders=orders(*days)), "rhythm_break")
+    assert told(result) == expected
+    assert result.measures == {"is_class_a": Decimal(1)}
+
+
+@pytest.mark.parametrize(("revenue", "is_class_a"), [("1200", 0), ("1199.99", 1)])
+def test_rhythm_break_is_told_of_class_a_only(revenue: str, is_class_a: int) -> None:
+    known = [row("sales.customers", customer_id=name, name=name) for name in "AB"]
+    large = [{**order, "customer_id": "B"} for order in orders("2025-06-29", amount=revenue)]
+    rows = world(customers=known, orders=orders(*(str(days_ago(each)) for each in (60, 61, 62))) + large)
+    result = indicator(rows, "rhythm_break")  # A has 300: B makes 80 % of 1500 by itself, and not quite of 1499.99
+    assert (result.state, result.measures["is_class_a"]) == ("watch" if is_class_a else "clear", is_class_a)
+
+
+def test_class_a_goes_by_revenue_then_id_and_leaves_out_who_bought_nothing() -> None:
+    share = Fraction(4, 5)
+    assert class_a({name: Fraction(100) for name in "EDCBA"}, share) == set("ABCD")
+    assert class_a({"A": Fraction(1), "B": Fraction(9)}, share) == {"B"}
+    assert class_a({"A": Fraction(0)}, share) == set()
+    assert class_a({"A": Fraction(0), "B": Fraction(5)}, Fraction(1)) == {"B"}
+
+
+def contacts(by_month: dict[int, int], channel: str) -> list[dict[str, Any]]:
+    """So many contacts in months of 2025."""
+    return [
+        row(
+            "sales.interactions",
+            **{"interaction_id": f"{month} {number}", "customer_id": "A", "channel": channel},
+            occurred_at=at(f"2025-{month:02}-{number + 1:02}"),
+        )
+        for month, count in by_month.items()
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("usual", "fallen", "expected"),
+    [
+        ((2, 2, 2), (0, 0, 0), "serious 0 2 1"),
+        ((2, 2, 2), (1, 1, 1), "watch 1 2 1.4"),
+        ((2, 2, 2), (0, 0, 2), "clear 2 2 1"),
+        ((10, 10, 10), (7, 7, 7), "clear 7 10 5"),
+        ((2, 2, 1), (0, 0, 0), "no_base"),
+    ],
+)
+def test_interaction_frequency(usual: tuple[int, ...], fallen: tuple[int, ...], expected: str) -> None:
+    by_month = dict(enumerate((*usual, *fallen), start=1))
+    rows = world(orders=orders(*MONTHLY), interactions=contacts(by_month, "visit"))
+    assert told(indicator(rows, "interaction_frequency")) == expected
+    assert told(indicator(rows, "web_activity")) == "no_base"
+    rows["sales.orders"] = orders(*MONTHLY[1:])
+    assert told(indicator(rows, "interaction_frequency")) == "short_history"
+
+
+def test_interactions_count_inquiries_where_tickets_are_delivered_and_neither_web_nor_other() -> None:
+    rows = world(
+        orders=orders(*MONTHLY),
+        tickets=[ticket(f"2025-{month:02}-20", kind="inquiry") for month in range(1, 7)] + [ticket("2025-06-02")],
+        interactions=contacts({1: 2, 2: 2, 3: 2}, "social") + contacts({5: 9}, "other") + contacts({6: 9}, "web"),
+    )
+    assert told(indicator(rows, "interaction_frequency")) == "serious 1 3 1.5"
+    del rows["service.tickets"]
+    assert told(indicator(rows, "interaction_frequency")) == "serious 0 2 1"
+
+
+@pytest.mark.parametrize(("visits", "expected"), [(1, "serious 1 4 2"), (2, "watch 2 4 2.8"), (3, "clear 3 4 2")])
+def test_web_activity_looks_at_two_months(visits: int, expected: str) -> None:
+    by_month = {1: 4, 2: 4, 3: 4, 4: 4, 5: visits, 6: visits}
+    result = indicator(world(orders=orders(*MONTHLY), interactions=contacts(by_month, "web")), "web_activity")
+    assert (told(result), result.window_start) == (expected, date(2025, 5, 1))
+
+
+@pytest.mark.parametrize(
+    ("in_time", "late", "expected"),
+    [
+        (1, 2, "serious 0.666667 - 0.5"),
+        (2, 2, "watch 0.5 - 0.3"),
+        (7, 3, "clear 0.3 - 0.5"),
+        (1, 1, "no_base"),
+    ],
+)
+def test_late_payment_rate(in_time: int, late: int, expected: str) -> None:
+    invoices = [invoice(f"I{number}", "2025-03-01", "10") for number in range(in_time + late)]
+    payments = [payment(f"I{number}", "2025-03-01", "10") for number in range(in_time)]
+    rows = world(orders=orders(*MONTHLY), invoices=invoices, payments=payments)
+    result = indicator(rows, "late_payment_rate")
+    assert (told(result), result.measures) == (expected, {"late_invoices": Decimal(late)})
+    if result.value is not None:
+        assert (result.window_start, result.window_end) == (date(2025, 1, 1), DAY)
+
+
+@pytest.mark.parametrize(
+    ("paid", "is_late"),
+    [
+        ([], True),
+        ([("I", "2025-03-01", "100")], False),
+        ([("I", "2025-03-02", "100")], True),
+        ([("I", "2025-03-01", "99.99"), ("I", "2025-03-02", "0.01")], True),
+        ([("I", "2025-03-01", "50"), (None, "2025-06-30", "50")], False),  # the pool has no date
+        ([("I", "2025-03-01", "50"), (None, "2025-06-30", "49")], True),
+        ([("I", "2025-02-01", "100"), ("I", "2025-03-02", "-100"), ("I", "2025-05-01", "100")], False),
+        ([("I", "2025-02-01", "100"), ("I", "2025-03-01", "-1"), ("I", "2025-05-01", "1")], True),
+        ([("I", "2025-03-02", "-5"), (None, "2025-04-01", "105")], False),
+        ([("I", "2025-07-01", "100")], True),  # not seen
+    ],
+)
+def test_invoice_is_late_by_the_payments_that_name_it(
+    paid: list[tuple[str | None, str, str]], *, is_late: bool
+) -> None:
+    rows = world(
+        orders=orders(*MONTHLY),
+        invoices=[invoice("I", "2025-03-01", "100")],
+        payments=[payment(*each) for each in paid],
+    )
+    assert indicator(rows, "late_payment_rate").measures["late_invoices"] == is_late
+
+
+@pytest.mark.parametrize(
+    ("due_on", "counts"),
+    [("2024-12-31", False), ("2025-01-01", True), ("2025-06-29", True), ("2025-06-30", False)],
+)
+def test_late_invoices_are_those_due_since_the_first_of_the_sixth_month(due_on: str, *, counts: bool) -> None:
+    rows = world(orders=orders(*MONTHLY), invoices=[invoice("I", due_on, "5", issued_on=date(2024, 12, 1))])
+    assert indicator(rows, "late_payment_rate").measures["late_invoices"] == counts
+
+
+def test_disputed_invoice_is_no_late_one() -> None:
+    rows = world(orders=orders(*MONTHLY), invoices=[invoice("I", "2025-03-01", "5", disputed_on=DAY)])
+    assert indicator(rows, "late_payment_rate").measures["late_invoices"] == 0
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([], "no_data"),
+        ([(-1, "50")], "no_data"),
+        ([(300, "59.99")], "serious 59.99 - 60"),
+        ([(300, "60")], "watch 60 - 70"),
+        ([(300, "70")], "clear 70 - 60"),
+        ([(90, "100"), (0, "85")], "serious 85 100 85"),
+        ([(91, "100"), (89, "85")], "serious 85 100 85"),  # 100 was in force on the first day
+        ([(91, "100"), (90, "85")], "clear 85 - 60"),  # and here no longer
+        ([(10, "100"), (0, "85.01")], "watch 85.01 100 92"),
+        ([(10, "100"), (0, "92")], "watch 92 100 92"),
+        ([(10, "100"), (0, "92.01")], "clear 92.01 - 60"),
+        ([(10, "80"), (0, "65")], "serious 65 80 65"),  # low is a watch only
+        ([(10, "73"), (0, "65")], "watch 65 - 70"),
+        ([(10, "100"), (0, "55")], "serious 55 - 60"),
+    ],
+)
+def test_credit_score(scores: list[tuple[int, str]], expected: str) -> None:
+    rows = world(
+        orders=orders(*MONTHLY),
+        scores=[
+            row("credit.scores", customer_id="A", scored_on=days_ago(age), score=Decimal(score))
+            for age, score in scores
+        ],
+    )
+    result = indicator(rows, "credit_score")
+    assert told(result) == expected
+    assert result.window_start == (days_ago(90) if result.baseline else None)
+
+
+def terms(valid_from: date, limit: str | None) -> dict[str, Any]:
+    """Credit terms of customer A."""
+    credit_limit = Decimal(limit) if limit else None
+    return row("finance.credit_terms", customer_id="A", valid_from=valid_from, credit_limit=credit_limit)
+
+
+@pytest.mark.parametrize(
+    ("owed", "agreed", "expected"),
+    [
+        ("100.01", [terms(DAY, "100")], "serious 1.0001 - 1"),
+        ("100", [terms(DAY, "100")], "watch 1 - 0.9"),
+        ("90", [terms(DAY, "100")], "clear 0.9 - 1"),
+        ("0", [terms(DAY, "100")], "clear 0 - 1"),
+        ("90", [terms(days_ago(1), "50"), terms(DAY, "100"), terms(days_ago(-1), "10")], "clear 0.9 - 1"),
+        ("90", [], "no_base"),
+        ("90", [terms(days_ago(-1), "100")], "no_base"),
+        ("90", [terms(days_ago(1), "100"), terms(DAY, None)], "no_base"),
+        ("90", [terms(DAY, "0")], "no_base"),
+        ("90", [terms(DAY, "-1")], "no_base"),
+    ],
+)
+def test_credit_utilization(owed: str, agreed: list[dict[str, Any]], expected: str) -> None:
+    rows = world(orders=orders(*MONTHLY), invoices=[invoice("I", "2025-07-15", owed)], credit_terms=agreed)
+    result = indicator(rows, "credit_utilization")
+    assert told(result) == expected
+    assert result.measures == {"credit_limit": None if expected == "no_base" else Decimal(100)}
+
+
+@pytest.mark.parametrize(
+    ("kept", "cancelled", "expected"),
+    [
+        (7, 3, "serious 0.3 - 0.2"),
+        (8, 2, "watch 0.2 - 0.1"),
+        (18, 2, "clear 0.1 - 0.2"),
+        (1, 1, "clear 0.5 - 0.2"),
+    ],
+)
+def test_order_fulfilment(kept: int, cancelled: int, expected: str) -> None:
+    undone = {"cancelled_at": at("2025-06-30T15:59:59"), "cancelled_by": "customer"}
+    elsewise = [
+        *orders("2025-02-01", cancelled_at=at("2025-02-02"), cancelled_by="us"),
+        *orders("2025-02-01", cancelled_at=at("2025-02-02")),
+        *orders("2024-12-31T15:59:59", **undone),  # the day before the window
+    ]
+    placed = orders(*["2024-12-31T16:00"] * kept) + orders(*["2025-06-29"] * cancelled, **undone) + elsewise
+    rows = world(orders=placed)
+    result = indicator(rows, "order_fulfilment")
+    assert (told(result), result.measures) == (expected, {"cancelled_orders": Decimal(cancelled)})
+    assert (result.window_start, result.window_end) == (date(2025, 1, 1), DAY)
+
+
+def test_order_cancelled_at_the_cutoff_is_kept() -> None:
+    rows = world(orders=orders("2025-06-29", cancelled_at=MOMENT.cutoff, cancelled_by="customer"))
+    assert told(indicator(rows, "order_fulfilment")) == "clear 0 - 0.2"
+
+
+def test_prospect_who_owes_is_judged_on_what_it_cancelled() -> None:
+    undone = orders("2025-06-01", "2025-06-02", cancelled_at=at("2025-06-03"), cancelled_by="customer")
+    rows = world(orders=undone, invoices=[invoice("I", "2025-07-15", "5")])
+    assert told(indicator(rows, "order_fulfilment")) == "serious 1 - 0.2"
+    rows["sales.orders"] = []
+    assert told(indicator(rows, "order_fulfilment")) == "no_base"
+
+
+@pytest.mark.parametrize(
+    ("in_time", "late", "expected"),
+    [
+        (16, 4, "serious 0.8 - 0.85"),
+        (17, 3, "watch 0.85 - 0.92"),
+        (23, 2, "clear 0.92 - 0.85"),
+        (1, 1, "no_base"),
+    ],
+)
+def test_delivery_punctuality(in_time: int, late: int, expected: str) -> None:
+    promised = {"promised_at": at("2025-06-28")}
+    placed = [
+        *orders(*["2025-05-05"] * in_time, **promised, fulfilled_at=at("2025-06-28T15:59:59")),
+        *orders(*["2025-05-05"] * late, **promised, fulfilled_at=at("2025-06-28T16:00")),
+        *orders("2025-05-05", **promised, cancelled_at=at("2025-05-06")),
+        *orders("2025-05-05", fulfilled_at=at("2025-06-28")),  # never promised
+    ]
+    result = indicator(world(orders=placed), "delivery_punctuality")
+    assert (told(result), result.measures) == (expected, {"late_orders": Decimal(late)})
+    if result.value is not None:
+        assert (result.window_start, result.window_end) == (date(2025, 4, 1), DAY)
+
+
+@pytest.mark.parametrize(
+    ("promised", "late"),
+    [("2025-03-31T15:59:59", 0), ("2025-03-31T16:00", 1), ("2025-06-30T15:59:59", 1), ("2025-06-30T16:00", 0)],
+)
+def test_promised_day_lies_in_the_window_and_is_over(promised: str, late: int) -> None:
+    waiting = orders("2025-03-05", promised_at=at(promised), fulfilled_at=MOMENT.cutoff)
+    result = indicator(world(orders=waiting), "delivery_punctuality")
+    assert result.measures["late_orders"] == late
+
+
+def test_promised_day_is_not_over_before_its_midnight() -> None:
+    waiting = orders("2025-03-05", promised_at=at("2025-06-30T01:00"))
+    evening = Moment.at(at("2025-06-30T12:00"), SHANGHAI)
+    assert indicator(world(orders=waiting), "delivery_punctuality", evening).measures["late_orders"] == 0
+    assert indicator(world(orders=waiting), "delivery_punctuality").measures["late_orders"] == 1
+
+
+@pytest.mark.parametrize(
+    ("days", "usual", "lately", "expected"),
+    [
+        (MONTHLY, 2, 4, "serious 1.333333 0.666667 1"),
+        (MONTHLY, 2, 3, "watch 1 0.666667 0.8"),
+        (MONTHLY, 5, 6, "clear 2 1.666667 2.5"),  # exactly 1.2 times the baseline
+        ((*MONTHLY[:3], *MONTHLY), 1, 1, "clear 0.333333 0.166667 0.25"),  # one return is not enough
+        (MONTHLY, 0, 1, "clear 0.333333 0 0"),
+        (MONTHLY, 0, 2, "no_base"),
+        (MONTHLY[:3], 1, 2, "no_base"),
+        (MONTHLY[1:], 1, 2, "short_history"),
+    ],
+)
+def test_return_rate(days: tuple[str, ...], usual: int, lately: int, expected: str) -> None:
+    returned = ["2025-03-31T15:59:59"] * usual + ["2025-03-31T16:00"] * lately + ["2025-06-30T16:00"]
+    returns = [
+        row("sales.returns", return_id=f"{number}", customer_id="A", returned_at=at(instant))
+        for number, instant in enumerate(returned)
+    ]
+    result = indicator(world(orders=orders(*days), returns=returns), "return_rate")
+    assert (told(result), result.measures) == (expected, {"return_count": Decimal(lately)})
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([], "short_history"),
+        ([(366, "2")], "expired"),
+        ([(365, "6")], "watch 6 - 6"),
+        ([(1, "6.01")], "clear 6.01 - 6"),
+        ([(1, "6"), (2, "7")], "serious 6 7 6"),
+        ([(1, "6"), (2, "6")], "serious 6 6 6"),
+        ([(1, "6"), (2, "6.99")], "watch 6 6.99 6"),
+        ([(1, "6"), (366, "7")], "watch 6 - 6"),  # what has expired is no longer before it
+        ([(1, "7"), (2, "0")], "clear 7 0 6"),
+        ([(-1, "0"), (2, "9")], "clear 9 - 6"),
+    ],
+)
+def test_net_promoter(scores: list[tuple[int, str]], expected: str) -> None:
+    scale = {"scale_min": Decimal(0), "scale_max": Decimal(100)}
+    surveys = [
+        row(
+            "service.surveys",
+            **{"survey_id": f"{age}", "customer_id": "A", "kind": "nps", "score": 10 * Decimal(score), **scale},
+            answered_at=at(str(days_ago(age))),
+        )
+        for age, score in scores
+    ]
+    rows = world(orders=orders(*MONTHLY), surveys=[*surveys, survey("2025-06-01", "0")])
+    assert told(indicator(rows, "net_promoter")) == expected
+
+
+@pytest.mark.parametrize(
+    ("usual", "lately", "expected"),
+    [
+        (1, 3, "serious 3 1 2"),
+        (1, 2, "watch 2 1 1.5"),
+        (2, 3, "clear 3 2 4"),  # exactly 1.5 times the baseline
+        (1, 1, "clear 1 1 2"),
+        (0, 1, "clear 1 0 0"),
+        (0, 2, "no_base"),
+    ],
+)
+def test_negative_feedback(usual: int, lately: int, expected: str) -> None:
+    def feedback(day: str, sentiment: str) -> dict[str, Any]:
+        return {**ticket(day, kind="feedback"), "sentiment": sentiment}
+
+    tickets = [
+        *(feedback(day, "negative") for day in MONTHLY[:4] for _ in range(usual)),  # January to April
+        *(feedback("2025-05-31T15:59:59", "negative") for _ in range(9)),  # touched by the window, but before it
+        *(feedback("2025-05-31T16:00", "negative") for _ in range(lately)),
+        *(feedback("2025-06-20", sentiment) for sentiment in ("neutral", "positive")),
+        ticket("2025-06-20"),
+    ]
+    result = indicator(world(orders=orders(*MONTHLY), tickets=tickets), "negative_feedback")
+    assert told(result) == expected
+    if result.value is not None:
+        assert (result.window_start, result.window_end) == (date(2025, 6, 1), DAY)
+    assert told(indicator(world(orders=orders(*MONTHLY[2:]), tickets=tickets), "negative_feedback")) == "short_history"
+
+
+@pytest.mark.parametrize(
+    ("signals", "expected"),
+    [
+        ([], "clear 0 - 1"),
+        ([(59, True)], "serious 1 - 1"),
+        ([(60, True)], "clear 0 - 1"),
+        ([(-1, True)], "clear 0 - 1"),
+        ([(0, False)], "watch 1 - 1"),
+        ([(0, None), (1, False)], "watch 2 - 1"),
+        ([(0, True), (1, False)], "serious 1 - 1"),
+    ],
+)
+def test_competitor_activity(signals: list[tuple[int, bool | None]], expected: str) -> None:
+    seen = [
+        row(
+            "sales.competitor_signals",
+            **{"signal_id": f"{age}", "customer_id": "A", "has_customer_interest": interest},
+            observed_on=days_ago(age),
+        )
+        for age, interest in signals
+    ]
+    rows = world(orders=orders(*MONTHLY), competitor_signals=seen)
+    assert told(indicator(rows, "competitor_activity")) == expected
+
+
+@pytest.mark.parametrize(
+    ("industry", "signals", "expected"),
+    [
+        ("steel", [("steel", 180, None, "adverse")], "watch 1 - 1"),
+        ("steel", [("steel", 181, None, "adverse")], "clear 0 - 1"),
+        ("steel", [("steel", 300, 180, "adverse"), ("steel", 0, 0, "adverse")], "watch 2 - 1"),
+        ("steel", [("steel", 0, 181, "adverse")], "clear 0 - 1"),
+        ("steel", [("steel", 9, -1, "adverse")], "clear 0 - 1"),
+        ("steel", [("steel", -1, 9, "adverse")], "clear 0 - 1"),
+        ("steel", [("steel", 9, None, "neutral"), ("Steel", 9, None, "adverse")], "clear 0 - 1"),
+        ("steel", [], "clear 0 - 1"),
+        (None, [("steel", 9, None, "adverse")], "no_base"),
+    ],
+)
+def test_policy_change(industry: str | None, signals: list[tuple[str, int, int | None, str]], expected: str) -> None:
+    seen = [
+        row(
+            "sales.policy_signals",
+            **{"signal_id": f"{number}", "industry": about, "observed_on": days_ago(observed), "effect": effect},
+            effective_on=None if effective is None else days_ago(effective),
+        )
+        for number, (about, observed, effective, effect) in enumerate(signals)
+    ]
+    customer = row("sales.customers", customer_id="A", name="A", industry=industry)
+    rows = world(customers=[customer], orders=orders(*MONTHLY), policy_signals=seen)
+    assert told(indicator(rows, "policy_change")) == expected
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([], "no_data"),
+        ([(-1, "0.9")], "no_data"),
+        ([(91, "0.9")], "expired"),
+        ([(90, "0.500001")], "serious 0.500001 - 0.5"),
+        ([(0, "0.5")], "watch 0.5 - 0.3"),
+        ([(0, "0.3"), (1, "0.9")], "clear 0.3 - 0.5"),
+    ],
+)
+def test_churn_probability(scores: list[tuple[int, str]], expected: str) -> None:
+    scored = [
+        row("model.churn_scores", customer_id="A", scored_on=days_ago(age), probability=Decimal(probability))
+        for age, probability in scores
+    ]
+    assert told(indicator(world(orders=orders(*MONTHLY), churn_scores=scored), "churn_probability")) == expected
+
+
+def test_corrected_terms_replace_those_of_the_same_key_only() -> None:
+    first = Batch("finance.credit_terms", "append", [terms(days_ago(9), "100"), terms(days_ago(1), "200")])
+    second = Batch("finance.credit_terms", "append", [terms(days_ago(1), "50")])
+    [old, new] = world_of([first, second])["finance.credit_terms"]
+    assert (old["credit_limit"], new["credit_limit"]) == (Decimal(100), Decimal(50))
+
+
+# --- levels ----------------------------------------------------------------------------------------------------------
 
 
 def breached(**states: str) -> dict[str, IndicatorResult]:
@@ -325,6 +818,15 @@ def breached(**states: str) -> dict[str, IndicatorResult]:
             1,
             ("three_serious_families", "serious_business", "service_fluctuation"),
         ),
+        (breached(rhythm_break="watch"), 3, ("rhythm_broken",)),
+        (breached(policy_change="watch", competitor_activity="watch"), None, ()),
+        (breached(overdue_ratio="serious", late_payment_rate="watch"), 3, ("serious_business",)),
+        (
+            breached(overdue_ratio="serious", late_payment_rate="serious"),
+            2,
+            ("overdue_and_pays_late", "serious_business"),
+        ),
+        (breached(churn_probability="serious"), 2, ("likely_to_churn",)),
     ],
 )
 def test_count_rules_ask_for_families(
@@ -408,12 +910,19 @@ HAPPENED = {
     "finance.payments": "paid_on",
     "service.tickets": "opened_at",
     "service.surveys": "answered_at",
+    "sales.returns": "returned_at",
+    "sales.interactions": "occurred_at",
+    "sales.competitor_signals": "observed_on",
+    "sales.policy_signals": "observed_on",
+    "finance.credit_terms": "valid_from",
+    "model.churn_scores": "scored_on",
+    "credit.scores": "scored_on",
 }
 
 
 def _lies_ahead(value: object, column: str, moment: Moment) -> bool:
-    """Whether a value is a moment or date after the cut-off; a due date may be."""
-    return isinstance(value, date) and column != "due_on" and not moment.has_seen(value)
+    """Whether a value is a moment or date after the cut-off; a due date or a policy's may be."""
+    return isinstance(value, date) and column not in {"due_on", "effective_on"} and not moment.has_seen(value)
 
 
 @SMALL

@@ -73,6 +73,8 @@ COUNT_OF = row_of("level_rules", kind="count_of")
 BY_STATE = row_of("level_conditions", measure="state")
 BY_MEASURE = row_of("level_conditions", measure="silence_days")
 PARAMETER = row_of("indicator_parameters", indicator_code="overdue_days", parameter="days")
+WATCH_ONLY = row_of("indicator_parameters", indicator_code="rhythm_break", parameter="days")
+SHARED = row_of("indicator_parameters", parameter="baseline_months")
 NORMAL = row_of("response_standards", priority="normal")
 FREQUENCY = row_of("indicators", indicator_code="order_frequency")
 COOLDOWN = row_of("hysteresis_and_budget", parameter="cooldown_days")
@@ -88,7 +90,7 @@ NUMBERED = len((SHIPPED / "response_standards.csv").read_text(encoding="utf-8").
             put(FREQUENCY, indicator_code="order_rate"),
             FREQUENCY,
             "indicator_code",
-            "'order_rate' is unknown; use one of order_frequency",
+            "'order_rate' is unknown; use one of average_order_value",
             "correct",
         ),
         (
@@ -142,7 +144,24 @@ NUMBERED = len((SHIPPED / "response_standards.csv").read_text(encoding="utf-8").
             "correct",
         ),
         ("indicator_parameters", put(PARAMETER, watch="NaN"), PARAMETER, "watch", "'NaN' is not a number", "correct"),
-        ("indicator_parameters", put(PARAMETER, serious=""), PARAMETER, "serious", "'' is not a number", "correct"),
+        ("indicator_parameters", put(PARAMETER, serious=""), PARAMETER, "serious", "is empty", "serious state"),
+        (
+            "indicator_parameters",
+            put(WATCH_ONLY, serious="90"),
+            WATCH_ONLY,
+            "serious",
+            "rhythm_break has no serious state",
+            "under watch",
+        ),
+        ("indicator_parameters", put(WATCH_ONLY, watch=""), WATCH_ONLY, "watch", "is empty", "no other state"),
+        (
+            "indicator_parameters",
+            put(SHARED, watch="5"),
+            SHARED,
+            "watch",
+            "baseline_months is one value for both states",
+            "leave watch empty",
+        ),
         (
             "indicator_parameters",
             put(PARAMETER, indicator_code="overdue"),

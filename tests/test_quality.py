@@ -453,7 +453,6 @@ def test_customers_alone_are_told(warehouse: Warehouse) -> None:
 
 INDICATOR = {"indicator_code": "order_amount", "state": "clear", "value": 1}
 ARRAYS = {
-    "indicator_code": "indicator_codes",
     "state": "states",
     "unknown_reason": "unknown_reasons",
     "value": "measured_values",
@@ -482,7 +481,7 @@ def marts(shared: Warehouse) -> Warehouse:
             create schema marts;
             create table marts.dim_customers (customer_id text, run_id bigint, state text);
             create table marts.fct_customer_indicators (
-                customer_id text, run_id bigint, indicator_codes text[], states text[], unknown_reasons text[],
+                customer_id text, run_id bigint, states text[], unknown_reasons text[],
                 measured_values numeric[], trends text[], window_starts date[], window_ends date[]
             );
             create table marts.fct_customer_levels (
@@ -515,6 +514,8 @@ def build(
         judged = indicators or [INDICATOR]
         arrays = {array: [row.get(column) for row in judged] for column, array in ARRAYS.items()}
         insert(connection, "marts", "fct_customer_indicators", {"run_id": run_id, "customer_id": "C1", **arrays})
+        codes = [row["indicator_code"] for row in judged]
+        connection.execute("update ops.run set indicator_codes = %s where run_id = %s", (codes, run_id))
         for row in [*ruled, *unruled]:
             insert(connection, "marts", "fct_customer_levels", {"run_id": run_id, **row})
 

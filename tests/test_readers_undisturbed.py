@@ -175,7 +175,7 @@ def new_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         gates + "      - name: judged_run_id\n        data_type: bigint\n        description: The run, again.\n",
     )
     change("models/bi/runs.sql", "    run_id,\n    as_of_date,\n", "    as_of_date,\n    run_id,\n")
-    change("models/marts/rpt_indicator_sentences.sql", "}) }} as sentence", "}) }} || '!' as sentence")
+    change("models/marts/rpt_indicator_sentences.sql", "') }} as sentence", "') }} || '!' as sentence")
     change("seeds/punctuation.csv", "zh-CN,：", "zh-CN,→")
     return project
 

@@ -39,9 +39,13 @@ BY_RECORD = "a record is known by its source's id: a newer version may name anot
 PARTED_BY_OTHERS = {
     "base_finance__invoices": BY_RECORD,
     "base_finance__payments": BY_RECORD,
+    "base_sales__competitor_signals": BY_RECORD,
+    "base_sales__interactions": BY_RECORD,
     "base_sales__orders": BY_RECORD,
+    "base_sales__returns": BY_RECORD,
     "base_service__surveys": BY_RECORD,
     "base_service__tickets": BY_RECORD,
+    "stg_sales__policy_signals": "no customer: an industry's, small enough to be a reference table",
     "stg_ops__batches": "ops.batch is a reference table",
     "int_rules_fired": "policy.level_conditions is a reference table",
 }

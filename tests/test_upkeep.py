@@ -723,7 +723,8 @@ def publish_copy(warehouse: Warehouse, day: str) -> int:
     """Publish the first run's rows as those of another day."""
     [run] = warehouse.rows(
         "insert into ops.run (as_of_date, as_of_at, company_time_zone, policy_hash, state, is_backfill, published_at,"
-        " finished_at) select %s, %s, company_time_zone, policy_hash, state, true, now(), now() from ops.run"
+        " finished_at, indicator_codes)"
+        " select %s, %s, company_time_zone, policy_hash, state, true, now(), now(), indicator_codes from ops.run"
         " where run_id = 1 returning run_id",
         day,
         day,

@@ -3,10 +3,12 @@
 {{ return(env_var('EARLY_WARNING_INDICATORS').split(',')) }}
 {%- endmacro -%}
 
-{#- One row with the run's parameters of an indicator: <name> for serious, watch_<name> for watch. -#}
-{%- macro indicator_parameters(code, names) -%}
+{#- One row with the run's parameters of an indicator, all that its model names or some: <name> for serious, watch_<name>
+    for watch. -#}
+{%- macro indicator_parameters(code=none, names=none) -%}
+{%- set code = code or model.name | replace('ind_', '') -%}
 select
-    {%- for name in names %}
+    {%- for name in names or model.config.get('meta', {}).get('parameters', {}) %}
     max(parameters.serious) filter (where parameters.parameter = '{{ name }}') as {{ name }},
     max(coalesce(parameters.watch, parameters.serious)) filter (where parameters.parameter = '{{ name }}')
         as watch_{{ name }}{{ "," if not loop.last }}
@@ -29,29 +31,9 @@ where parameters.indicator_code = '{{ code }}'
     there were from its first order's month to the window, of which at most baseline_months count (0 = all). -#}
 {%- macro baseline(amount, months) -%}
 case
-    when {{ months }} >= parameters.min_baseline_months
+    when {{ months }} >= greatest(parameters.min_baseline_months, 1)
         then {{ amount }} / least({{ months }}, coalesce(nullif(parameters.baseline_months, 0), {{ months }}))
 end
-{%- endmacro -%}
-
-{#- Least-squares slope of the last six closed months; months without a cell are zero and add nothing. 17.5 = Σ(x − x̄)². -#}
-{%- macro six_month_slope(figure) -%}
-coalesce(sum((3.5 - months.months_ago) * {{ figure }}) filter (where months.months_ago between 1 and 6), 0) / 17.5
-{%- endmacro -%}
-
-{#- Slope a month relative to the baseline, in words; `bad` is the direction that worsens. -#}
-{%- macro trend(slope, baseline, bad) -%}
-case
-    when {{ slope }} is null or {{ baseline }} is null or {{ baseline }} = 0 then null
-    when abs({{ slope }} / {{ baseline }}) <= 0.05 then 'flat'
-    when {{ slope }} {{ '<' if bad == 'low' else '>' }} 0 then 'worsening'
-    else 'improving'
-end
-{%- endmacro -%}
-
-{#- First day of the month that lies so many months before the month of the cut-off. -#}
-{%- macro month_start(months_ago) -%}
-(run.open_month - make_interval(months => ({{ months_ago }})::integer))::date
 {%- endmacro -%}
 
 {#- The codes of all indicators, as an array. -#}

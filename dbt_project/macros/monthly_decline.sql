@@ -1,24 +1,10 @@
 {#-
   An indicator that warns when a monthly figure stays below a share of its own baseline in each of the last closed months
-  (001: 连续[X]个月低于历史平均水平的[X]%). `figure`: a column of int_customer_months. Counted for whoever has an order;
-  kept from day to day, since closed months seldom change.
+  (001: 连续[X]个月低于历史平均水平的[X]%). `figure`: a column of int_customer_months; `needs`: the data sets it comes from.
+  Counted for whoever has an order.
 -#}
-{%- macro monthly_decline(code, figure) -%}
-with run as (select * from {{ ref('stg_ops__run') }}),
-
-histories as ({{ of_changed(ref('int_order_histories'), 'int_closed_months_changed', ['customer_id']) }}),
-
-months as ({{ of_changed(ref('int_customer_months'), 'int_closed_months_changed', ['customer_id']) }}),
-
-parameters as ({{ indicator_parameters(code, ['baseline_share', 'months', 'baseline_months', 'min_baseline_months']) }}),
-
-customers as (
-    select
-        histories.customer_id,
-        {{ months_ago('histories.first_ordered_on') }} as first_order_months_ago
-    from histories
-    cross join run
-),
+{%- macro monthly_decline(figure, needs, has_least_baseline=false) -%}
+with {{ closed_months() }},
 
 summed as (
     select
@@ -26,16 +12,11 @@ summed as (
         customers.first_order_months_ago,
         coalesce(max(months.{{ figure }}) filter (where months.months_ago <= parameters.months), 0) as serious_value,
         coalesce(max(months.{{ figure }}) filter (where months.months_ago <= parameters.watch_months), 0) as watch_value,
-        coalesce(
-            sum(months.{{ figure }}) filter (where months.months_ago > parameters.months), 0
-        ) as baseline_sum,
-        case when customers.first_order_months_ago >= 6 then {{ six_month_slope('months.' ~ figure) }} end as slope
+        {{ over_baseline(figure) }} as baseline_sum,
+        {{ six_month_slope('months.' ~ figure) }} as slope
     from customers
     cross join parameters
-    left join months
-        on customers.customer_id = months.customer_id
-        and months.months_ago >= 1
-        and (parameters.baseline_months = 0 or months.months_ago <= parameters.months + parameters.baseline_months)
+    left join months on customers.customer_id = months.customer_id
     group by customers.customer_id, customers.first_order_months_ago
 ),
 
@@ -52,8 +33,12 @@ judged as (
     select
         compared.*,
         case
+            when {{ is_missing(needs) }} then 'no_data'
             when compared.baseline is null then 'short_history'
             when compared.baseline = 0 then 'no_base'
+            {%- if has_least_baseline %}
+            when round(compared.baseline, 6) < compared.least_baseline then 'no_base'
+            {%- endif %}
         end as unknown_reason,
         round(compared.baseline_share * compared.baseline, 6) as serious_threshold,
         round(compared.watch_baseline_share * compared.baseline, 6) as watch_threshold

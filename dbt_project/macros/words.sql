@@ -11,13 +11,16 @@ end
 {{ figure('100 * ' ~ ratio, 1) }} || '%'
 {%- endmacro -%}
 
-{#- Fill the places of a sentence, one replace a place. -#}
-{%- macro filled(sentence, places) -%}
-{%- set ns = namespace(text=sentence) -%}
-{%- for place, value in places.items() -%}
-{%- set ns.text = "replace(" ~ ns.text ~ ", '{" ~ place ~ "}', coalesce(" ~ value ~ ", '–'))" -%}
-{%- endfor -%}
-{{ ns.text }}
+{#- Fill the places of a sentence, {so}: by the figures, else by the measure of that name. -#}
+{%- macro filled(sentence, figures, measures) -%}
+(
+    select
+        string_agg(
+            coalesce(part[1], {{ figures }} ->> part[2], {{ figure('(' ~ measures ~ ' ->> part[2])') }}, '–'),
+            '' order by position
+        )
+    from regexp_matches({{ sentence }}, '([^{]+)|\{(\w+)\}', 'g') with ordinality as parts (part, position)
+)
 {%- endmacro -%}
 
 {#- Calendar months that a window of whole months spans. -#}

@@ -17,6 +17,7 @@ from typing import Any
 
 from psycopg import sql
 
+from early_warning.indicators import Indicator, declared
 from early_warning.problems import ConfigurationError, Problem
 from early_warning.warehouse import Warehouse
 
@@ -35,26 +36,6 @@ DEPARTMENTS = ("sales", "service", "product", "finance")
 _STATES = ("serious", "watch")
 _OPERATORS = (">=", ">", "<", "<=", "=")
 
-# What an indicator measures beside its own value, and which parameters it takes. Grows with the ind_ models.
-MEASURES = {
-    "days_since_last_order": ("silence_days", "usual_gap_days", "silence_ratio"),
-    "overdue_days": ("overdue_amount",),
-    "overdue_ratio": ("overdue_amount",),
-    "complaint_rate": ("complaints_90d",),
-    "satisfaction": ("latest_score",),
-}
-_DECLINE = ("baseline_share", "months", "baseline_months", "min_baseline_months")
-PARAMETERS = {
-    "order_frequency": _DECLINE,
-    "order_amount": _DECLINE,
-    "days_since_last_order": ("days", "gap_multiple", "min_order_days"),
-    "overdue_days": ("days", "least_amount"),
-    "overdue_ratio": ("ratio", "baseline_months", "min_baseline_months"),
-    "complaint_rate": ("baseline_factor", "months", "baseline_months", "min_baseline_months", "count", "count_days"),
-    "response_time": ("ratio", "window_days"),
-    "satisfaction": ("score", "scores", "expires_days"),
-}
-_LESS_IS_GRAVER = ("baseline_share", "score")
 SETTINGS = ("cooldown_days", "inactive_days", "inactive_gap_multiple", "min_segment_customers")
 
 
@@ -117,6 +98,10 @@ def _some_of(*words: str) -> Callable[[str], list[str]]:
     return lambda cell: [read(word.strip()) for word in cell.split(";")] if cell else []
 
 
+def _indicator(cell: str) -> str:
+    return _one_of(*declared())(cell)
+
+
 def _optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
     return lambda cell: read(cell) if cell else None
 
@@ -126,7 +111,7 @@ _TABLES: dict[str, tuple[tuple[str, ...], dict[str, Callable[[str], Any]]]] = {
     "indicators": (
         ("indicator_code",),
         {
-            "indicator_code": _one_of(*PARAMETERS),
+            "indicator_code": _indicator,
             "name": _text,
             "family": _one_of(*FAMILIES),
             "department": _one_of(*DEPARTMENTS),
@@ -139,9 +124,9 @@ _TABLES: dict[str, tuple[tuple[str, ...], dict[str, Callable[[str], Any]]]] = {
     "indicator_parameters": (
         ("indicator_code", "parameter"),
         {
-            "indicator_code": _one_of(*PARAMETERS),
+            "indicator_code": _indicator,
             "parameter": _text,
-            "serious": _number,
+            "serious": _optional(_number),
             "watch": _optional(_number),
         },
     ),
@@ -164,7 +149,7 @@ _TABLES: dict[str, tuple[tuple[str, ...], dict[str, Callable[[str], Any]]]] = {
         ("rule_code", "indicator_code", "measure", "operator"),
         {
             "rule_code": _text,
-            "indicator_code": _one_of(*PARAMETERS),
+            "indicator_code": _indicator,
             "measure": _text,
             "operator": _one_of(*_OPERATORS),
             "value": _text,
@@ -262,33 +247,39 @@ Numbered = dict[str, list[tuple[int, dict[str, Any]]]]
 
 def _parameter_problems(numbered: Numbered) -> Iterator[Problem]:
     file = "indicator_parameters.csv"
+    known = declared()
     given = {(row["indicator_code"], row["parameter"]) for _, row in numbered["indicator_parameters"]}
     for number, row in numbered["indicator_parameters"]:
-        code, parameter = row["indicator_code"], row["parameter"]
-        if parameter not in PARAMETERS[code]:
-            known = ", ".join(PARAMETERS[code])
-            yield _entry(file, number, "parameter", f"{code} has no parameter {parameter!r}", f"use one of {known}")
-        elif row["watch"] is not None and _is_graver(parameter, row["watch"], row["serious"]):
-            message = f"watch {row['watch']} is graver than serious {row['serious']}"
-            yield _entry(
-                file, number, "watch", message, "watch is the milder value: swap the two, or leave watch empty"
-            )
+        indicator, parameter = known[row["indicator_code"]], row["parameter"]
+        if parameter not in indicator.parameters:
+            names = ", ".join(indicator.parameters)
+            message = f"{indicator.code} has no parameter {parameter!r}"
+            yield _entry(file, number, "parameter", message, f"use one of {names}")
+        else:
+            yield from (_entry(file, number, *problem) for problem in _value_problems(indicator, row))
     for number, row in numbered["indicators"]:
         code = row["indicator_code"]
-        for parameter in PARAMETERS[code]:
+        for parameter in known[code].parameters:
             if (code, parameter) not in given:
-                yield _entry(
-                    "indicators.csv",
-                    number,
-                    "indicator_code",
-                    f"{code} lacks its parameter {parameter}",
-                    f"add it to {file}",
-                )
+                message = f"{code} lacks its parameter {parameter}"
+                yield _entry("indicators.csv", number, "indicator_code", message, f"add it to {file}")
 
 
-def _is_graver(parameter: str, watch: Decimal, serious: Decimal) -> bool:
-    """Whether the watch value would warn later than the serious one."""
-    return watch < serious if parameter in _LESS_IS_GRAVER else watch > serious
+def _value_problems(indicator: Indicator, row: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Column, message and remedy of values that don't go with what the indicator says of its parameter."""
+    serious, watch, graver = row["serious"], row["watch"], indicator.parameters[row["parameter"]]
+    if indicator.is_watch_only:
+        if serious is not None:
+            yield "serious", f"{indicator.code} has no serious state", "write the value under watch"
+        if watch is None:
+            yield "watch", "is empty", "write the value: the indicator has no other state"
+    elif serious is None:
+        yield "serious", "is empty", "write the value of the serious state"
+    elif watch is not None and graver == "same":
+        yield "watch", f"{row['parameter']} is one value for both states", "leave watch empty"
+    elif watch is not None and (watch > serious if graver == "more" else watch < serious):
+        message = f"watch {watch} is graver than serious {serious}"
+        yield "watch", message, "watch is the milder value: swap the two, or leave watch empty"
 
 
 def _rule_problems(numbered: Numbered) -> Iterator[Problem]:
@@ -314,7 +305,7 @@ def _condition_problems(numbered: Numbered) -> Iterator[Problem]:
     file = "level_conditions.csv"
     for number, row in numbered["level_conditions"]:
         code, measure = row["indicator_code"], row["measure"]
-        measures = ("state", code, *MEASURES.get(code, ()))
+        measures = ("state", code, *declared()[code].measures)
         if row["rule_code"] not in rules:
             message = f"{row['rule_code']!r} is no all_of rule"
             yield _entry(file, number, "rule_code", message, "name one of level_rules.csv")

@@ -39,10 +39,22 @@ def _published(company: Company, run: dict[str, Any]) -> list[str]:
         + ", ".join(f"level {level} ({_LEVELS[level]}): {count:,}" for level, count in run["levels"].items()),
         *_gates(run),
     ]
-    for position, (code, reasons) in enumerate(run["unknown"].items()):
-        label = "" if position else "unknown"
-        lines.append(f"  {label:<12}{code}: " + ", ".join(f"{count:,} {reason}" for reason, count in reasons.items()))
+    lines += _unknown(run["unknown"])
     lines.append(f"  mails       {mails['composed']} written, {mails['sent']} sent")
+    return lines
+
+
+def _unknown(unknown: dict[str, dict[str, int]]) -> list[str]:
+    """What is missing, indicator by indicator, since somebody can mend that; of the rest how many there are."""
+    missing, rest = [], 0
+    for code, reasons in unknown.items():
+        mendable = {reason: count for reason, count in reasons.items() if reason in ("no_data", "stale")}
+        missing += [f"{code} {count:,} {reason}" for reason, count in mendable.items()]
+        rest += sum(reasons.values()) - sum(mendable.values())
+    lines = [f"  {'' if position else 'unknown':<12}{what}" for position, what in enumerate(missing)]
+    if rest:
+        label = "" if missing else "unknown"
+        lines.append(f"  {label:<12}{rest:,} times too short a history, nothing to compare with, or expired")
     return lines
 
 

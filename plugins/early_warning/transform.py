@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from early_warning.indicators import declared
 from early_warning.settings import PROJECT, home
 from early_warning.warehouse import Connection, Warehouse
 
@@ -23,17 +24,13 @@ class TransformFailed(Exception):
     """dbt could not build; the message names the nodes that failed and what the database said."""
 
 
-def indicator_codes() -> tuple[str, ...]:
-    """Codes of the indicators that have a model, found by their files, so that nobody lists them."""
-    return tuple(sorted(path.stem.removeprefix("ind_") for path in DBT_PROJECT.glob("models/indicators/**/ind_*.sql")))
-
-
 def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> int:
     """Build staging, indicators and marts of a run; returns the number of nodes built.
 
     Staging and what is counted from it are kept from build to build and brought up to date by what changed. They are
     derived anew from all that has landed when there is nothing to go on from: before the first build, after a change of
-    the dbt project or of the company's time zone, for a run that reads fewer batches, or when `from_scratch` asks so.
+    the dbt project or of the company's time zone, for a run that reads fewer batches, or one accepted after later ones,
+    or when `from_scratch` asks so.
 
     Raises:
         TransformFailed: when a node fails; what was built so far is invisible and is built again by the next try.
@@ -44,6 +41,7 @@ def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> i
     with warehouse.connect() as connection:
         from_scratch = from_scratch or not _can_go_on(connection, run_id, project)
         _leave_staging(connection, run_id, from_scratch)
+        connection.execute("update ops.run set indicator_codes = %s where run_id = %s", ([*declared()], run_id))
     with _entered(environment(warehouse, run_id)):
         result = dbtRunner().invoke(
             [
@@ -67,9 +65,15 @@ def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> i
 
 
 def _can_go_on(connection: Connection, run_id: int, project: str) -> bool:
-    """Whether the kept tables can be brought up to date for a run: same project and zone, no batch to be taken out."""
+    """Whether the kept tables can be brought up to date for a run: same project and zone, no batch to be taken out.
+
+    Nor one to be put below others: of a record that a later batch repeats, staging keeps the version it had.
+    """
     found = connection.execute(
-        "select staging.through_batch_id <= run.through_batch_id"
+        "select staging.through_batch_id <= run.through_batch_id and not exists ("
+        "  select from ops.batch as late join ops.batch as later on late.data_set = later.data_set"
+        "  where late.state = 'accepted' and late.mode = 'append' and not late.is_staged"
+        "  and later.is_staged and late.batch_id < later.batch_id)"
         " from ops.staging join ops.run on run.company_time_zone = staging.time_zone"
         " where run_id = %s and staging.project = %s",
         (run_id, project),
@@ -101,8 +105,10 @@ def _arrive_at(connection: Connection, run_id: int, project: str) -> None:
     """Say that the kept tables stand for a run's moment, policy and batches."""
     connection.execute("delete from ops.staging")
     connection.execute(
-        "insert into ops.staging (time_zone, project, earliest_at, latest_at, through_batch_id, policy_hash)"
-        " select company_time_zone, %s, as_of_at, as_of_at, through_batch_id, policy_hash"
+        "insert into ops.staging (time_zone, project, earliest_at, latest_at, through_batch_id, policy_hash, data_sets)"
+        " select company_time_zone, %s, as_of_at, as_of_at, through_batch_id, policy_hash,"
+        "  (select array_agg(distinct data_set order by data_set) from ops.batch"
+        "   where state = 'accepted' and batch_id <= run.through_batch_id)"
         " from ops.run where run_id = %s",
         (project, run_id),
     )
@@ -147,7 +153,7 @@ def environment(warehouse: Warehouse, run_id: int) -> dict[str, str]:
         "EARLY_WARNING_PGUSER": server["user"],
         "EARLY_WARNING_PGPASSWORD": server.get("password", ""),
         "EARLY_WARNING_PGDATABASE": server["dbname"],
-        "EARLY_WARNING_INDICATORS": ",".join(indicator_codes()),
+        "EARLY_WARNING_INDICATORS": ",".join(declared()),
         "PGOPTIONS": f"-c ew.run_id={run_id}",
         "DO_NOT_TRACK": "1",
     }

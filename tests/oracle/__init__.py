@@ -1,4 +1,4 @@
-"""The oracle: the eight indicators, customer states and warning levels once more, straight from the written rules.
+"""The oracle: the indicators, customer states and warning levels once more, straight from the written rules.
 
 It is the reference the SQL is compared with, so it is written to be read: plain loops over rows, exact fractions, one
 function a rule. Clauses are cited as D§n (the domain page) and 0002.n (the points of decision 0002).

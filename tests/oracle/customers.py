@@ -19,13 +19,24 @@ CustomerState = Literal["prospect", "active", "lapsed"]
 
 
 @dataclass(frozen=True)
+class Promise:
+    """An order that was promised for a day, and the day it was fulfilled on, if that is visible (0002.34)."""
+
+    promised_on: date
+    fulfilled_on: date | None
+
+
+@dataclass(frozen=True)
 class Orders:
-    """A customer's orders that are visible and not cancelled as of the moment (0002.4)."""
+    """A customer's orders that are visible as of the moment; cancelled ones count in their own field only (0002.4)."""
 
     days: tuple[date, ...]
     count_by_month: Mapping[int, int]
     amount_by_month: Mapping[int, Fraction]
     amount_of_last_year: Fraction
+    promises: tuple[Promise, ...]
+    cancelled_by_customer: Mapping[int, int]
+    """How many orders the customer itself cancelled, by the month they were placed in (0002.33)."""
 
     @classmethod
     def of(cls, rows: Iterable[Row], moment: Moment) -> "Orders":
@@ -33,24 +44,34 @@ class Orders:
         days: set[date] = set()
         counts: Counter[int] = Counter()
         amounts: defaultdict[int, Fraction] = defaultdict(Fraction)
+        promises: list[Promise] = []
+        cancelled: Counter[int] = Counter()
         last_year = Fraction()
         for row in rows:
-            if not moment.has_seen(row["ordered_at"]) or moment.has_seen(row.get("cancelled_at")):
+            if not moment.has_seen(row["ordered_at"]):
                 continue
             day, amount = moment.local_date(row["ordered_at"]), Fraction(row["amount"])
+            if moment.has_seen(row.get("cancelled_at")):
+                cancelled[month_of(day)] += row.get("cancelled_by") == "customer"
+                continue
+            if row.get("promised_at"):
+                fulfilled_on = (
+                    moment.local_date(row["fulfilled_at"]) if moment.has_seen(row.get("fulfilled_at")) else None
+                )
+                promises.append(Promise(moment.local_date(row["promised_at"]), fulfilled_on))
             days.add(day)
             counts[month_of(day)] += 1
             amounts[month_of(day)] += amount
             last_year += amount if moment.days_since(day) < 365 else 0
-        return cls(tuple(sorted(days)), counts, amounts, last_year)
+        return cls(tuple(sorted(days)), counts, amounts, last_year, tuple(promises), cancelled)
 
 
-def by_customer(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
-    """The rows of each customer; an unknown customer has none."""
-    grouped: defaultdict[str, list[Row]] = defaultdict(list)
+def grouped(rows: Iterable[Row], column: str) -> Mapping[str | None, list[Row]]:
+    """The rows of each customer, or of each other value of a column; what has none gives none."""
+    groups: defaultdict[str | None, list[Row]] = defaultdict(list)
     for row in rows:
-        grouped[row["customer_id"]].append(row)
-    return grouped
+        groups[row[column]].append(row)
+    return groups
 
 
 def present_customers(world: World, moment: Moment) -> list[Row]:
@@ -87,6 +108,17 @@ def usual_gaps(
         pseudo_orders = 2 / paces.get(segment, company_pace)
         gaps[customer_id] = ((days[-1] - days[0]).days + pseudo_orders) / (len(days) + 1)
     return gaps
+
+
+def class_a(revenues: Mapping[str, Fraction], share: Fraction) -> frozenset[str]:
+    """The customers with the greatest revenues that together make a share of all revenue (0002.28)."""
+    by_revenue = sorted(revenues.items(), key=lambda item: (-item[1], item[0]))
+    total, before, found = sum(revenues.values(), Fraction()), Fraction(), set()
+    for customer_id, revenue in by_revenue:
+        if revenue > 0 and before < share * total:
+            found.add(customer_id)
+        before += revenue
+    return frozenset(found)
 
 
 def customer_state(orders: Orders, usual_gap: Fraction | None, moment: Moment, policy: Policy) -> CustomerState:

@@ -67,7 +67,16 @@ class Moment:
         """First and last local date of the last so many days, the as-of date included (0002.16, 0002.17)."""
         return self.as_of_date - timedelta(days=count - 1), self.as_of_date
 
+    @property
+    def day_of_cutoff(self) -> date:
+        """The local date of the cut-off itself: after a daily run's as-of date, and not over within a day (0002.34)."""
+        return self.cutoff.astimezone(self.time_zone).date()
+
     def closed_months(self, count: int, before: int = 0) -> range:
         """So many closed months, those that end `before` months before the month of the cut-off (0002.3)."""
-        end = month_of(self.cutoff.astimezone(self.time_zone).date()) - before
+        end = month_of(self.day_of_cutoff) - before
         return range(end - count, end)
+
+    def months_up_to_now(self, count: int) -> tuple[date, date]:
+        """First and last day of so many closed months and the open one up to the cut-off (0002.26)."""
+        return first_day(month_of(self.day_of_cutoff) - count), self.as_of_date

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal, Self
 
 Grade = Literal["serious", "watch"]
-"""The two grades of a breach; every parameter has a value for each."""
+"""The two grades of a breach; a parameter without a value for watch has that of serious, and the parameters of an
+indicator that is never serious have none for serious (0002.28, 0002.39)."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class Policy:
         parameters: dict[tuple[str, str, Grade], Fraction] = {}
         for row in _rows(folder, "indicator_parameters"):
             code, name = row["indicator_code"], row["parameter"]
-            parameters[code, name, "serious"] = Fraction(row["serious"])
+            if row["serious"]:
+                parameters[code, name, "serious"] = Fraction(row["serious"])
             parameters[code, name, "watch"] = Fraction(row["watch"] or row["serious"])
         conditions = list(_rows(folder, "level_conditions"))
         return cls(

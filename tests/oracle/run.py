@@ -7,8 +7,18 @@ from decimal import Decimal
 from fractions import Fraction
 
 from .arrears import Arrears
-from .customers import CustomerState, Orders, Row, World, by_customer, customer_state, present_customers, usual_gaps
-from .exact import figure
+from .customers import (
+    CustomerState,
+    Orders,
+    Row,
+    World,
+    class_a,
+    customer_state,
+    grouped,
+    present_customers,
+    usual_gaps,
+)
+from .exact import figure, round_half_away
 from .indicators import ARREARS, DEFINITIONS, Facts, IndicatorResult, decide
 from .levels import Finding, raw_finding
 from .moment import Moment
@@ -16,6 +26,19 @@ from .policy import Policy
 
 CREDIT_FAMILIES = frozenset({"arrears", "credit"})
 """What prospects and lapsed customers are judged on, if they owe anything (D§1, 0002.7)."""
+
+HAPPENED: Mapping[str, str] = {
+    "sales.returns": "returned_at",
+    "sales.interactions": "occurred_at",
+    "sales.competitor_signals": "observed_on",
+    "sales.policy_signals": "observed_on",
+    "finance.credit_terms": "valid_from",
+    "service.tickets": "opened_at",
+    "service.surveys": "answered_at",
+    "model.churn_scores": "scored_on",
+    "credit.scores": "scored_on",
+}
+"""What decides whether a row is visible (0002.2); orders, invoices and payments see to it themselves."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +72,30 @@ class Run:
 def judge(world: World, moment: Moment, policy: Policy) -> Run:
     """Judge every customer that is there; rows of customers that sales.customers lacks are ignored."""
     customers = present_customers(world, moment)
-    order_rows = by_customer(world.get("sales.orders", ()))
+    order_rows = grouped(world.get("sales.orders", ()), "customer_id")
     orders = {row["customer_id"]: Orders.of(order_rows[row["customer_id"]], moment) for row in customers}
     gaps = usual_gaps(customers, orders, moment, policy)
     delivered = frozenset(world)
-    invoices = by_customer(world["finance.invoices"] if delivered >= ARREARS else ())
-    payments = by_customer(world["finance.payments"] if delivered >= ARREARS else ())
-    tickets = by_customer(row for row in world.get("service.tickets", ()) if moment.has_seen(row["opened_at"]))
-    surveys = by_customer(row for row in world.get("service.surveys", ()) if moment.has_seen(row["answered_at"]))
+    invoices = grouped(world["finance.invoices"] if delivered >= ARREARS else (), "customer_id")
+    payments = grouped(world["finance.payments"] if delivered >= ARREARS else (), "customer_id")
+    seen = {
+        data_set: grouped(
+            (row for row in world.get(data_set, ()) if moment.has_seen(row[happened])),
+            "industry" if data_set == "sales.policy_signals" else "customer_id",
+        )
+        for data_set, happened in HAPPENED.items()
+    }
+    revenues = {customer_id: round_half_away(each.amount_of_last_year) for customer_id, each in orders.items()}
+    in_class_a = class_a(revenues, policy.parameter("rhythm_break", "revenue_share", "watch"))
 
     def facts_of(customer: Row) -> Facts:
-        key = customer["customer_id"]
+        key, industry = customer["customer_id"], customer.get("industry")
         arrears = Arrears.of(invoices[key], payments[key], moment)
-        return Facts(moment, policy, orders[key], gaps.get(key), arrears, tickets[key], surveys[key])
+        rows = {
+            data_set: groups[industry if data_set == "sales.policy_signals" else key]
+            for data_set, groups in seen.items()
+        }
+        return Facts(moment, policy, orders[key], gaps.get(key), key in in_class_a, arrears, industry, rows)
 
     results = (_judge_customer(row["customer_id"], facts_of(row), delivered) for row in customers)
     return Run(moment.as_of_date, {result.customer_id: result for result in results})

@@ -1,4 +1,4 @@
-"""Worlds in contract shape: the columns of the data sets the eight indicators need, how batches make one, and CSVs."""
+"""Worlds in contract shape: the columns of the data sets the indicators need, how batches make one, and CSVs."""
 
 import csv
 from collections import defaultdict
@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .customers import Row, World
+
+CREDIT_SCORES = "credit.scores"
+"""No data set that anybody delivers, but what the platform's own scorecard has found; absent from a world = empty."""
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "sales.customers": (
@@ -30,11 +33,20 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("order_id", "customer_id", "ordered_at", "amount", "currency"),
         *("promised_at", "fulfilled_at", "cancelled_at", "cancelled_by"),
     ),
+    "sales.returns": ("return_id", "order_id", "product_id", "customer_id", "returned_at", "amount", "reason"),
+    "sales.interactions": ("interaction_id", "customer_id", "occurred_at", "channel", "summary"),
+    "sales.competitor_signals": (
+        *("signal_id", "customer_id", "observed_on", "competitor", "has_customer_interest", "note"),
+    ),
+    "sales.policy_signals": ("signal_id", "industry", "observed_on", "effective_on", "effect", "note"),
     "finance.invoices": (
         *("invoice_id", "customer_id", "issued_on", "due_on", "amount", "currency"),
         *("disputed_on", "written_off_on", "voided_on"),
     ),
     "finance.payments": ("payment_id", "customer_id", "invoice_id", "paid_on", "amount", "kind"),
+    "finance.credit_terms": (
+        *("customer_id", "valid_from", "credit_limit", "payment_days", "guarantee", "is_restricted"),
+    ),
     "service.tickets": (
         *("ticket_id", "customer_id", "kind", "category", "priority", "channel", "sentiment", "order_id", "product_id"),
         *("opened_at", "first_responded_at", "resolved_at", "subject"),
@@ -42,10 +54,24 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "service.surveys": (
         *("survey_id", "customer_id", "answered_at", "kind", "score", "scale_min", "scale_max", "channel", "comment"),
     ),
+    "model.churn_scores": ("customer_id", "scored_on", "probability", "model_version", "reasons"),
+    CREDIT_SCORES: ("customer_id", "scored_on", "score"),
 }
-"""Contract columns of each data set that the eight indicators read."""
+"""Contract columns of each data set that the indicators read."""
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    **{data_set: columns[:1] for data_set, columns in COLUMNS.items()},
+    "finance.credit_terms": ("customer_id", "valid_from"),
+    "model.churn_scores": ("customer_id", "scored_on"),
+    CREDIT_SCORES: ("customer_id", "scored_on"),
+}
+"""What identifies a record of each data set."""
+
+LANDED = tuple(data_set for data_set in COLUMNS if data_set != CREDIT_SCORES)
+"""The data sets that companies deliver."""
 
 Mode = Literal["append", "snapshot"]
+Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -76,14 +102,13 @@ def world_of(batches: Iterable[Batch]) -> World:
 
 
 def _current_rows(data_set: str, batches: Iterable[Batch]) -> list[Row]:
-    key = COLUMNS[data_set][0]
-    versions: defaultdict[str, list[Row]] = defaultdict(list)
+    versions: defaultdict[Key, list[Row]] = defaultdict(list)
     for batch in batches:
         for version in batch.rows:
-            versions[version[key]].append(version)
+            versions[key_of(data_set, version)].append(version)
     current = (max(reversed(each), key=_updated_at) for each in versions.values())  # max takes the first of equals
     return [
-        {**row, **_earliest_since(versions[row[key]])} if data_set == "sales.customers" else row
+        {**row, **_earliest_since(versions[key_of(data_set, row)])} if data_set == "sales.customers" else row
         for row in current
         if not row.get("_is_deleted")
     ]
@@ -99,7 +124,12 @@ def _earliest_since(versions: Iterable[Row]) -> Row:
     return {"customer_since": min(told, default=None)}
 
 
-NUMBERS = {"amount", "score", "scale_min", "scale_max"}
+NUMBERS = {"amount", "score", "scale_min", "scale_max", "credit_limit", "payment_days", "probability"}
+
+
+def key_of(data_set: str, record: Row) -> Key:
+    """What identifies a record, as the values of its key's columns."""
+    return tuple(record[column] for column in KEYS[data_set])
 
 
 def row(data_set: str, **values: Any) -> dict[str, Any]:
@@ -127,4 +157,6 @@ def _parser(column: str) -> Callable[[str], Any]:
         return Decimal
     if column.endswith("_at"):
         return datetime.fromisoformat
-    return date.fromisoformat if column.endswith(("_on", "_since")) else str
+    if column in {"has_customer_interest", "is_restricted"}:
+        return {"true": True, "false": False}.__getitem__
+    return date.fromisoformat if column.endswith(("_on", "_since", "_from")) else str

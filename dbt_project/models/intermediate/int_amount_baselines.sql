@@ -5,21 +5,7 @@
 ) }}
 
 -- Grain: customer with an order. What a usual month's orders come to, for what is overdue to be held against.
-with run as (select * from {{ ref('stg_ops__run') }}),
-
-histories as ({{ of_changed(ref('int_order_histories'), 'int_closed_months_changed', ['customer_id']) }}),
-
-months as ({{ of_changed(ref('int_customer_months'), 'int_closed_months_changed', ['customer_id']) }}),
-
-parameters as ({{ indicator_parameters('overdue_ratio', ['baseline_months', 'min_baseline_months']) }}),
-
-customers as (
-    select
-        histories.customer_id,
-        {{ months_ago('histories.first_ordered_on') }} as first_order_months_ago
-    from histories
-    cross join run
-),
+with {{ closed_months('overdue_ratio', ['baseline_months', 'min_baseline_months']) }},
 
 summed as (
     select
@@ -30,7 +16,7 @@ summed as (
     cross join parameters
     left join months
         on customers.customer_id = months.customer_id
-        and months.months_ago between 1 and coalesce(nullif(parameters.baseline_months, 0), months.months_ago)
+        and months.months_ago <= coalesce(nullif(parameters.baseline_months, 0), months.months_ago)
     group by customers.customer_id, customers.first_order_months_ago
 )
 

@@ -6,60 +6,34 @@
 
 -- Grain: customer with an order. Complaints an order, by month of the window against the baseline, and what that says.
 -- Kept from day to day, since closed months seldom change.
-with run as (select * from {{ ref('stg_ops__run') }}),
-
-histories as ({{ of_changed(ref('int_order_histories'), 'int_closed_months_changed', ['customer_id']) }}),
-
-months as (
-    select
-        months.*,
-        months.complaint_count::numeric / nullif(months.order_count, 0) as complaint_ratio
-    from ({{ of_changed(ref('int_customer_months'), 'int_closed_months_changed', ['customer_id']) }}) as months
-),
-
-parameters as (
-    {{ indicator_parameters(
-        'complaint_rate', ['baseline_factor', 'months', 'baseline_months', 'min_baseline_months']
-    ) }}
-),
-
-customers as (
-    select
-        histories.customer_id,
-        {{ months_ago('histories.first_ordered_on') }} as first_order_months_ago
-    from histories
-    cross join run
-),
+with
+{{ closed_months('complaint_rate', ['baseline_factor', 'months', 'baseline_months', 'min_baseline_months']) }},
 
 -- A window month without orders has no rate, so the window has none: then fewer months than asked have one.
 rated as (
     select
         customers.customer_id,
         customers.first_order_months_ago,
-        min(months.complaint_ratio) filter (where months.months_ago <= parameters.months) as serious_rate,
+        {{ lowest_ratio('complaint_count', 'order_count', 'months') }} as serious_rate,
+        {{ lowest_ratio('complaint_count', 'order_count', 'watch_months') }} as watch_rate,
         count(*) filter (where months.months_ago <= parameters.months and months.order_count > 0) as serious_months,
-        min(months.complaint_ratio) filter (where months.months_ago <= parameters.watch_months) as watch_rate,
-        sum(months.complaint_count) filter (where months.months_ago > parameters.months) as baseline_complaints,
-        sum(months.order_count) filter (where months.months_ago > parameters.months) as baseline_orders,
-        count(*) filter (where months.months_ago <= 6 and months.order_count > 0) as slope_months,
-        {{ six_month_slope('months.complaint_ratio') }} as slope
+        {{ over_baseline('complaint_count') }} as baseline_complaints,
+        {{ over_baseline('order_count') }} as baseline_orders,
+        {{ six_month_slope_of_ratio('complaint_count', 'order_count') }} as slope
     from customers
     cross join parameters
-    left join months
-        on customers.customer_id = months.customer_id
-        and months.months_ago between 1 and customers.first_order_months_ago
-        and (parameters.baseline_months = 0 or months.months_ago <= parameters.months + parameters.baseline_months)
+    left join months on customers.customer_id = months.customer_id
     group by customers.customer_id, customers.first_order_months_ago
 ),
 
 compared as (
     select
         rated.customer_id,
-        rated.first_order_months_ago - parameters.months >= parameters.min_baseline_months as has_baseline,
+        {{ has_baseline('rated') }} as has_baseline,
         rated.baseline_complaints / nullif(rated.baseline_orders, 0) as baseline_rate,
         case when rated.serious_months = parameters.months then round(rated.serious_rate, 6) end as serious_rate,
         round(rated.watch_rate, 6) as watch_rate,
-        case when rated.slope_months = 6 then rated.slope end as slope
+        rated.slope
     from rated
     cross join parameters
 ),
@@ -70,7 +44,7 @@ judged as (
         case
             when not compared.has_baseline then 'short_history'
             when compared.baseline_rate is null or compared.serious_rate is null then 'no_base'
-            when compared.baseline_rate = 0 and compared.serious_rate > 0 then 'no_base'
+            when compared.baseline_rate = 0 and compared.watch_rate > 0 then 'no_base'
         end as unknown_reason,
         round(parameters.baseline_factor * compared.baseline_rate, 6) as serious_threshold,
         round(parameters.watch_baseline_factor * compared.baseline_rate, 6) as watch_threshold

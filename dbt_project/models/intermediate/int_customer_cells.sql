@@ -4,8 +4,12 @@
     pre_hook="{{ delete_changed('int_cells_changed', ['customer_id', 'month']) }}"
 ) }}
 
--- Grain: customer × calendar month with an order that counts or a complaint. Counted anew where something changed.
+-- Grain: customer × calendar month in which something happened that is counted. Counted anew where something changed.
 with orders as ({{ of_changed_months(ref('stg_sales__orders'), 'ordered_on') }}),
+
+interactions as ({{ of_changed_months(ref('stg_sales__interactions'), 'occurred_on') }}),
+
+returned as ({{ of_changed_months(ref('stg_sales__returns'), 'returned_on') }}),
 
 tickets as ({{ of_changed_months(ref('stg_service__tickets'), 'opened_on') }}),
 
@@ -13,32 +17,50 @@ events as (
     select
         customer_id,
         ordered_on as happened_on,
-        amount as order_amount,
-        1 as order_count,
-        0 as complaint_count
+        case when is_cancelled then 'cancelled' else 'order' end as kind,
+        amount
     from orders
-    where not is_cancelled
+    where not is_cancelled or is_cancelled_by_customer
+    union all
+    select
+        customer_id,
+        occurred_on as happened_on,
+        case channel when 'web' then 'web_visit' else 'interaction' end as kind,
+        null as amount
+    from interactions
+    where channel <> 'other'
+    union all
+    select
+        customer_id,
+        returned_on as happened_on,
+        'return' as kind,
+        null as amount
+    from returned
     union all
     select
         customer_id,
         opened_on as happened_on,
-        0 as order_amount,
-        0 as order_count,
-        1 as complaint_count
+        case kind when 'inquiry' then 'interaction' when 'feedback' then 'negative_feedback' else kind end as kind,
+        null as amount
     from tickets
-    where kind = 'complaint'
+    where kind in ('complaint', 'inquiry') or is_negative_feedback
 )
 
 select
     customer_id,
     date_trunc('month', happened_on)::date as month,
     {{ month_number("date_trunc('month', happened_on)::date") }} as month_number,
-    sum(order_count) as order_count,
-    sum(order_amount) as order_amount,
-    sum(complaint_count) as complaint_count,
-    count(distinct happened_on) filter (where order_count = 1) as order_days,
-    min(happened_on) filter (where order_count = 1) as first_ordered_on,
-    max(happened_on) filter (where order_count = 1) as last_ordered_on
+    count(*) filter (where kind = 'order') as order_count,
+    coalesce(sum(amount) filter (where kind = 'order'), 0) as order_amount,
+    count(distinct happened_on) filter (where kind = 'order') as order_days,
+    min(happened_on) filter (where kind = 'order') as first_ordered_on,
+    max(happened_on) filter (where kind = 'order') as last_ordered_on,
+    count(*) filter (where kind = 'cancelled') as cancelled_count,
+    count(*) filter (where kind = 'interaction') as interaction_count,
+    count(*) filter (where kind = 'web_visit') as web_visit_count,
+    count(*) filter (where kind = 'return') as return_count,
+    count(*) filter (where kind = 'complaint') as complaint_count,
+    count(*) filter (where kind = 'negative_feedback') as negative_feedback_count
 from events
 group by customer_id, date_trunc('month', happened_on)::date
 order by customer_id, month

@@ -15,7 +15,7 @@ select
     indicators.is_key
 from customers
 inner join run on customers.run_id = run.run_id
-cross join lateral unnest(customers.indicator_codes, customers.states) as judged (indicator_code, state)
+cross join lateral unnest({{ all_codes() }}, customers.states) as judged (indicator_code, state)
 inner join indicators
     on judged.indicator_code = indicators.indicator_code
     and run.policy_hash = indicators.policy_hash

@@ -17,11 +17,13 @@ payments as (
 
 paid as (
     select
-        customer_id,
-        invoice_id,
-        sum(amount) as amount
+        payments.customer_id,
+        payments.invoice_id,
+        sum(payments.amount) as amount,
+        sum(payments.amount) filter (where payments.paid_on <= invoices.due_on) as amount_in_time
     from payments
-    group by customer_id, invoice_id
+    left join invoices on payments.customer_id = invoices.customer_id and payments.invoice_id = invoices.invoice_id
+    group by payments.customer_id, payments.invoice_id
 ),
 
 billed as (select * from invoices where not is_voided)
@@ -35,6 +37,7 @@ select
     not billed.is_disputed and not billed.is_written_off as is_collectable,
     billed.amount as billed_amount,
     coalesce(paid.amount, 0) as paid_amount,
+    coalesce(paid.amount_in_time, 0) as paid_in_time_amount,
     coalesce(billed.amount = coalesce(paid.amount, 0), false) as is_paid_exactly
 from billed
 full join paid on billed.customer_id = paid.customer_id and billed.invoice_id = paid.invoice_id

@@ -2,7 +2,7 @@
 
 -- Grain: run × judged customer, with every ind_ model there is side by side: active customers on all, others on what
 -- they owe. A row an indicator is three times the bytes and many times the index; readers get those from
--- fct_indicator_values. What can't be judged shows no figures.
+-- fct_indicator_values, which knows from ops.run whose place is whose. What can't be judged shows no figures.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
 indicators as (
@@ -26,7 +26,6 @@ select
     customers.customer_id,
     run.run_id,
     run.as_of_date,
-    {{ all_codes() }} as indicator_codes,
     {{ side_by_side('state') }} as states,
     {{ side_by_side('unknown_reason') }} as unknown_reasons,
     {{ side_by_side('value', if_known=true) }} as measured_values,

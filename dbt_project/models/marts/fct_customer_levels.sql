@@ -43,7 +43,7 @@ compared as (
         least(coalesce(rated.raw_level, 4), coalesce(gravest.raw_level, 4)) as recent,
         previous.warning_level is not null and exists (
             select
-            from unnest(indicators.indicator_codes, indicators.states) as judged (code, state)
+            from unnest({{ all_codes() }}, indicators.states) as judged (code, state)
             where judged.state = 'unknown' and judged.code = any(previous.level_source_codes)
         ) as is_held_by_unknown,
         gravest.raw_level as gravest_level,

@@ -29,10 +29,11 @@ select
         else judged.measures || jsonb_build_object(judged.indicator_code, judged.value)
     end as measures
 from customers
+inner join runs on customers.run_id = runs.run_id
 cross join
     lateral
     unnest(
-        customers.indicator_codes,
+        runs.indicator_codes,
         customers.states,
         customers.unknown_reasons,
         customers.measured_values,
@@ -55,7 +56,6 @@ cross join
             window_end,
             measures
         )
-inner join runs on customers.run_id = runs.run_id
 inner join indicators
     on runs.policy_hash = indicators.policy_hash
     and judged.indicator_code = indicators.indicator_code

@@ -50,35 +50,41 @@ speaking as (
     select * from breached
     union all
     select * from kept
+),
+
+placed as (
+    select
+        speaking.*,
+        jsonb_build_object(
+            'value_percent', {{ percent('speaking.value') }},
+            'threshold_percent', {{ percent('speaking.threshold') }},
+            'baseline_percent', {{ percent('speaking.baseline') }},
+            'share_percent', {{ percent('speaking.threshold / nullif(speaking.baseline, 0)') }},
+            'threshold_floor', {{ figure('floor(speaking.threshold)', 0) }},
+            'baseline_whole', {{ figure('speaking.baseline', 0) }},
+            'value', {{ figure('speaking.value') }},
+            'threshold', {{ figure('speaking.threshold') }},
+            'baseline', {{ figure('speaking.baseline') }},
+            'months', {{ figure(months_between('speaking.window_start', 'speaking.window_end'), 0) }},
+            'days', {{ figure('speaking.window_end - speaking.window_start + 1', 0) }}
+        ) as figures
+    from speaking
 )
 
 select
-    speaking.customer_id,
-    speaking.run_id,
-    speaking.indicator_code,
-    speaking.department,
+    placed.customer_id,
+    placed.run_id,
+    placed.indicator_code,
+    placed.department,
     indicators.also_departments,
-    speaking.state,
-    speaking.language,
+    placed.state,
+    placed.language,
     names.name,
-    {{ filled('speaking.sentence', {
-        'value_percent': percent('speaking.value'),
-        'threshold_percent': percent('speaking.threshold'),
-        'baseline_percent': percent('speaking.baseline'),
-        'share_percent': percent('speaking.threshold / nullif(speaking.baseline, 0)'),
-        'threshold_floor': figure('floor(speaking.threshold)', 0),
-        'baseline_whole': figure('speaking.baseline', 0),
-        'value': figure('speaking.value'),
-        'threshold': figure('speaking.threshold'),
-        'baseline': figure('speaking.baseline'),
-        'overdue_amount': figure("(speaking.measures ->> 'overdue_amount')"),
-        'months': figure(months_between('speaking.window_start', 'speaking.window_end'), 0),
-        'days': figure('speaking.window_end - speaking.window_start + 1', 0),
-    }) }} as sentence
-from speaking
+    {{ filled('placed.sentence', 'placed.figures', 'placed.measures') }} as sentence
+from placed
 inner join indicators
-    on speaking.indicator_code = indicators.indicator_code
-    and speaking.run_id = indicators.run_id
+    on placed.indicator_code = indicators.indicator_code
+    and placed.run_id = indicators.run_id
 inner join names
-    on speaking.indicator_code = names.indicator_code
-    and speaking.language = names.language
+    on placed.indicator_code = names.indicator_code
+    and placed.language = names.language

@@ -6,6 +6,13 @@ with run as (select * from {{ source('ops', 'run') }}),
 
 staging as (select * from {{ source('ops', 'staging') }}),
 
+delivered as (
+    select array_agg(distinct batches.data_set order by batches.data_set) as data_sets
+    from {{ source('ops', 'batch') }} as batches
+    inner join run on batches.batch_id <= run.through_batch_id and run.run_id = {{ run_id() }}
+    where batches.state = 'accepted'
+),
+
 settings as (
     select
         policy_hash,
@@ -33,6 +40,7 @@ select
     {{ day_before('staging.latest_at') }} as staged_to_date,
     staging.time_zone is not null and (
         staging.policy_hash is distinct from run.policy_hash
+        or staging.data_sets is distinct from delivered.data_sets
         or {{ open_month('staging.earliest_at') }} <> {{ open_month('staging.latest_at') }}
     ) as is_all_changed,
     settings.cooldown_days,
@@ -40,6 +48,7 @@ select
     settings.inactive_gap_multiple,
     settings.min_segment_customers
 from run
+cross join delivered
 inner join settings on run.policy_hash = settings.policy_hash
 left join staging on run.company_time_zone = staging.time_zone
 where run.run_id = {{ run_id() }}

@@ -8,8 +8,10 @@ select
     orders.order_id,
     orders.amount,
     orders.ordered_on,
-    orders.promised_at,
-    case when orders.fulfilled_at < run.as_of_at then orders.fulfilled_at end as fulfilled_at,
-    coalesce(orders.cancelled_at < run.as_of_at, false) as is_cancelled
+    orders.promised_on,
+    case when orders.fulfilled_at < run.as_of_at then (orders.fulfilled_at at time zone run.time_zone)::date end
+        as fulfilled_on,
+    coalesce(orders.cancelled_at < run.as_of_at, false) as is_cancelled,
+    coalesce(orders.cancelled_at < run.as_of_at and orders.cancelled_by = 'customer', false) as is_cancelled_by_customer
 from orders
 inner join run on orders.ordered_at < run.as_of_at

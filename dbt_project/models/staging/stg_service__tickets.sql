@@ -8,6 +8,7 @@ select
     tickets.ticket_id,
     tickets.kind,
     tickets.priority,
+    coalesce(tickets.kind = 'feedback' and tickets.sentiment = 'negative', false) as is_negative_feedback,
     tickets.opened_at,
     tickets.opened_on,
     case when tickets.first_responded_at < run.as_of_at then tickets.first_responded_at end as first_responded_at

@@ -42,10 +42,10 @@ class Warehouse:
         with psycopg.connect(self.dsn, autocommit=autocommit) as connection:
             yield connection
 
-    def rows(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
-        """Rows of a query as the owner, each a dict by column name."""
+    def rows(self, query: str, *parameters: Any, **named: Any) -> list[dict[str, Any]]:
+        """Rows of a query as the owner, each a dict by column name. Parameters go by place or by name."""
         with self.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(query.encode(), parameters or None).fetchall()
+            return cursor.execute(query.encode(), parameters or named or None).fetchall()
 
     def execute(self, statement: str, *parameters: Any) -> int:
         """Run one statement in a transaction of its own and return the number of rows it touched."""
@@ -87,6 +87,7 @@ def _statements() -> Iterator[sql.Composable]:
     """Everything that dbt does not build, in order, idempotent."""
     yield _script("ops")
     yield _script("policy")
+    yield _script("scores")
     for data_set in DATA_SETS.values():
         yield _landing_table(data_set)
         yield sql.SQL(  # for homes of an earlier version

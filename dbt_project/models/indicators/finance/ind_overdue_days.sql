@@ -1,7 +1,13 @@
+{{ config(meta={
+    'parameters': {'days': 'more', 'least_amount': 'same'},
+    'measures': ['overdue_amount'],
+    'evidence': ['unpaid invoices'],
+}) }}
+
 -- 欠款时间: days since the oldest unpaid part fell due, once more than the least amount is overdue.
 with customers as (select * from {{ ref('int_customers') }} where is_judged),
 
-parameters as ({{ indicator_parameters('overdue_days', ['days', 'least_amount']) }}),
+parameters as ({{ indicator_parameters() }}),
 
 measured as (
     select

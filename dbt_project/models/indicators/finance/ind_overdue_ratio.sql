@@ -1,9 +1,15 @@
+{{ config(meta={
+    'parameters': {'ratio': 'more', 'baseline_months': 'same', 'min_baseline_months': 'same'},
+    'measures': ['overdue_amount'],
+    'evidence': ['unpaid invoices'],
+}) }}
+
 -- 欠款比例: the overdue amount against a usual month's orders.
 with customers as (select * from {{ ref('int_customers') }} where is_judged),
 
 baselines as (select * from {{ ref('int_amount_baselines') }}),
 
-parameters as ({{ indicator_parameters('overdue_ratio', ['ratio']) }}),
+parameters as ({{ indicator_parameters() }}),
 
 compared as (
     select
@@ -53,5 +59,7 @@ select
     null::text as trend,
     null::date as window_start,
     null::date as window_end,
-    jsonb_build_object('overdue_amount', overdue_amount) as measures
+    jsonb_build_object(
+        'overdue_amount', case when coalesce(unknown_reason, '') <> 'no_data' then overdue_amount end
+    ) as measures
 from decided

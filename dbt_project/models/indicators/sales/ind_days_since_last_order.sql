@@ -1,7 +1,13 @@
+{{ config(meta={
+    'parameters': {'days': 'more', 'gap_multiple': 'more', 'min_order_days': 'same'},
+    'measures': ['silence_days', 'usual_gap_days', 'silence_ratio'],
+    'evidence': ['orders'],
+}) }}
+
 -- 未购天数: silence against a fixed limit and against the customer's own rhythm; both must be exceeded.
 with customers as (select * from {{ ref('int_customers') }} where state = 'active'),
 
-parameters as ({{ indicator_parameters('days_since_last_order', ['days', 'gap_multiple', 'min_order_days']) }}),
+parameters as ({{ indicator_parameters() }}),
 
 compared as (
     select

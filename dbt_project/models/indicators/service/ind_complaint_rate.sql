@@ -1,3 +1,16 @@
+{{ config(meta={
+    'parameters': {
+        'baseline_factor': 'more',
+        'months': 'more',
+        'baseline_months': 'same',
+        'min_baseline_months': 'same',
+        'count': 'more',
+        'count_days': 'same',
+    },
+    'measures': ['complaints_90d'],
+    'evidence': ['complaints'],
+}) }}
+
 -- 投诉率: complaints an order above the customer's own baseline in each of the last months, or simply many complaints.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
@@ -7,7 +20,7 @@ rates as (select * from {{ ref('int_complaint_rates') }}),
 
 complaints as (select * from {{ ref('int_complaints_counted') }}),
 
-parameters as ({{ indicator_parameters('complaint_rate', ['months', 'count', 'count_days']) }}),
+parameters as ({{ indicator_parameters() }}),
 
 delivered as (select {{ is_missing(['sales.orders', 'service.tickets']) }} as is_missing),
 

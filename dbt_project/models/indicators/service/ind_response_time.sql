@@ -1,3 +1,8 @@
+{{ config(meta={
+    'parameters': {'ratio': 'more', 'window_days': 'same'},
+    'evidence': ['tickets'],
+}) }}
+
 -- 服务响应时间: age at first response ÷ the standard of the priority, mean over the window's tickets; the unanswered age on.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
@@ -11,7 +16,7 @@ standards as (
     inner join run on standards.policy_hash = run.policy_hash
 ),
 
-parameters as ({{ indicator_parameters('response_time', ['ratio', 'window_days']) }}),
+parameters as ({{ indicator_parameters() }}),
 
 tickets as (
     select

@@ -1,3 +1,9 @@
+{{ config(meta={
+    'parameters': {'score': 'less', 'scores': 'same', 'expires_days': 'same'},
+    'measures': ['latest_score'],
+    'evidence': ['satisfaction scores'],
+}) }}
+
 -- 服务满意度: each of the last CSAT scores (0–100) below the limit; scores expire.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
@@ -5,13 +11,13 @@ customers as (select * from {{ ref('int_customers') }} where state = 'active'),
 
 scores as (select * from {{ ref('int_customer_scores') }}),
 
-parameters as ({{ indicator_parameters('satisfaction', ['score', 'scores', 'expires_days']) }}),
+parameters as ({{ indicator_parameters() }}),
 
 measured as (
     select
         customers.customer_id,
-        run.as_of_date - scores.answered_on[parameters.scores::integer] <= parameters.expires_days as is_known,
-        run.as_of_date - scores.answered_on[1] <= parameters.expires_days as is_latest_valid,
+        run.as_of_date - scores.scores_on[parameters.scores::integer] <= parameters.expires_days as is_known,
+        run.as_of_date - scores.scores_on[1] <= parameters.expires_days as is_latest_valid,
         scores.scores[1] as latest_score,
         (select max(score) from unnest(scores.scores[:parameters.scores::integer]) as score) as greatest_score,
         parameters.score as serious_threshold,

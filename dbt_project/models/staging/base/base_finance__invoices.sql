@@ -1,4 +1,4 @@
-{{ config(meta={
+{{ config(post_hook="{{ add_index('(due_on)') }}", meta={
     'key': ['customer_id', 'invoice_id'],
     'record': ['invoice_id'],
     'columns': ['amount', 'issued_on', 'due_on', 'disputed_on', 'written_off_on', 'voided_on'],

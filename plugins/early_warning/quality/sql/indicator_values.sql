@@ -10,9 +10,10 @@ select
     count(*) as customers,
     min(customer.customer_id) as customer_id
 from marts.fct_customer_indicators as customer
+inner join ops.run on run.run_id = customer.run_id
 cross join lateral
     unnest(
-        customer.indicator_codes,
+        run.indicator_codes,
         customer.states,
         customer.unknown_reasons,
         customer.trends,

@@ -36,6 +36,7 @@ create table if not exists ops.run (
     previous_run_id bigint references ops.run (run_id),
     is_backfill boolean not null,
     through_batch_id bigint,
+    indicator_codes text[], -- whose place is whose in the arrays of marts.fct_customer_indicators
     opened_at timestamptz not null default now(),
     published_at timestamptz,
     composed_at timestamptz,
@@ -83,7 +84,8 @@ create table if not exists ops.batch (
 );
 create index if not exists batch_data_set on ops.batch (data_set, batch_id);
 
--- What staging and the tables counted from it stand for: one moment and one policy. While a build is at work, and after
+-- What staging and the tables counted from it stand for: one moment, one policy and the data sets
+-- delivered by then. While a build is at work, and after
 -- one that died, they stand for something between two moments, so that the next build counts anew all that lies between.
 create table if not exists ops.staging (
     time_zone text primary key,
@@ -91,7 +93,8 @@ create table if not exists ops.staging (
     earliest_at timestamptz not null,
     latest_at timestamptz not null,
     through_batch_id bigint,
-    policy_hash text
+    policy_hash text,
+    data_sets text[]
 );
 
 -- Cells (a customer's month, an invoice) that a record has left, because a newer version moved or removed it: they have
@@ -204,6 +207,11 @@ begin
     end if;
     if not exists (select from pg_attribute where attrelid = 'ops.staging'::regclass and attname = 'through_batch_id') then
         alter table ops.staging add column through_batch_id bigint;
+    end if;
+    if not exists (select from pg_attribute where attrelid = 'ops.staging'::regclass and attname = 'data_sets') then
+        alter table ops.staging add column data_sets text[];
+        alter table ops.run add column if not exists indicator_codes text[];
+        alter table policy.indicator_parameters alter column serious drop not null;
     end if;
 end
 $$;

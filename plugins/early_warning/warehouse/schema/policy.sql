@@ -21,7 +21,7 @@ create table if not exists policy.indicator_parameters (
     policy_hash text not null references policy.policy (policy_hash),
     indicator_code text not null,
     parameter text not null,
-    serious numeric not null,
+    serious numeric, -- null: the indicator has no serious state
     watch numeric,
     primary key (policy_hash, indicator_code, parameter)
 );

@@ -1,0 +1,90 @@
+{{ config(
+    materialized='incremental',
+    meta={
+        'key': ['customer_id'],
+        'parameters': {
+            'baseline_factor': 'more',
+            'months': 'same',
+            'min_returns': 'more',
+            'baseline_months': 'same',
+            'min_baseline_months': 'same',
+        },
+        'measures': ['return_count'],
+        'evidence': ['returns'],
+    },
+    pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
+) }}
+
+-- 退货率: returns an order over the last closed months above the customer's own baseline, once they are a few.
+with {{ closed_months() }},
+
+summed as (
+    select
+        customers.customer_id,
+        customers.first_order_months_ago,
+        {{ over_window('order_count') }} as orders,
+        {{ over_window('return_count') }} as returned,
+        {{ over_baseline('order_count') }} as usual_orders,
+        {{ over_baseline('return_count') }} as usual_returned,
+        {{ six_month_slope_of_ratio('return_count', 'order_count') }} as slope
+    from customers
+    cross join parameters
+    left join months on customers.customer_id = months.customer_id
+    group by customers.customer_id, customers.first_order_months_ago
+),
+
+compared as (
+    select
+        summed.customer_id,
+        summed.slope,
+        summed.returned,
+        {{ is_missing(['sales.orders', 'sales.returns']) }} as is_missing,
+        round(summed.returned / nullif(summed.orders, 0), 6) as value,
+        summed.usual_returned / nullif(summed.usual_orders, 0) as baseline,
+        case
+            when {{ is_missing(['sales.orders', 'sales.returns']) }} then 'no_data'
+            when not {{ has_baseline('summed') }} then 'short_history'
+            when summed.orders = 0 or summed.usual_orders = 0 then 'no_base'
+            when summed.usual_returned = 0 and summed.returned >= parameters.min_returns then 'no_base'
+        end as unknown_reason
+    from summed
+    cross join parameters
+),
+
+judged as (
+    select
+        compared.*,
+        round(parameters.baseline_factor * compared.baseline, 6) as serious_threshold,
+        round(parameters.watch_baseline_factor * compared.baseline, 6) as watch_threshold
+    from compared
+    cross join parameters
+),
+
+decided as (
+    select
+        judged.*,
+        case
+            when judged.unknown_reason is not null then 'unknown'
+            when judged.baseline = 0 then 'clear'
+            when judged.value > judged.serious_threshold and judged.returned >= parameters.min_returns then 'serious'
+            when judged.value > judged.watch_threshold and judged.returned >= parameters.watch_min_returns then 'watch'
+            else 'clear'
+        end as state
+    from judged
+    cross join parameters
+)
+
+select
+    decided.customer_id,
+    decided.state,
+    decided.unknown_reason,
+    decided.value,
+    round(decided.baseline, 6) as baseline,
+    case when decided.state = 'watch' then decided.watch_threshold else decided.serious_threshold end as threshold,
+    {{ trend('decided.slope', 'decided.baseline', 'high') }} as trend,
+    {{ month_start('parameters.months') }} as window_start,
+    run.open_month - 1 as window_end,
+    jsonb_build_object('return_count', case when not decided.is_missing then decided.returned end) as measures
+from decided
+cross join parameters
+cross join run

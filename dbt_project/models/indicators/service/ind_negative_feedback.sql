@@ -1,0 +1,89 @@
+{{ config(meta={
+    'parameters': {
+        'baseline_factor': 'more',
+        'count': 'more',
+        'window_days': 'same',
+        'baseline_months': 'same',
+        'min_baseline_months': 'same',
+    },
+    'evidence': ['negative feedback'],
+}) }}
+
+-- 负面反馈: negative feedback of the last days above the customer's own baseline, once it is a few.
+with run as (select * from {{ ref('stg_ops__run') }}),
+
+customers as (select * from {{ ref('int_customers') }} where state = 'active'),
+
+baselines as (select * from {{ ref('int_feedback_baselines') }}),
+
+parameters as ({{ indicator_parameters() }}),
+
+tickets as (
+    select tickets.*
+    from run
+    cross join parameters
+    cross join lateral ({{ tickets_of_last_days('parameters.window_days') }}) as tickets
+    where tickets.is_negative_feedback
+),
+
+counted as (
+    select
+        customer_id,
+        count(*) as feedback
+    from tickets
+    group by customer_id
+),
+
+compared as (
+    select
+        customers.customer_id,
+        coalesce(counted.feedback, 0) as feedback,
+        baselines.baseline,
+        baselines.trend,
+        round(parameters.baseline_factor * baselines.baseline, 6) as serious_threshold,
+        round(parameters.watch_baseline_factor * baselines.baseline, 6) as watch_threshold,
+        parameters.count as serious_count,
+        parameters.watch_count,
+        parameters.window_days
+    from customers
+    cross join parameters
+    left join baselines on customers.customer_id = baselines.customer_id
+    left join counted on customers.customer_id = counted.customer_id
+),
+
+judged as (
+    select
+        compared.*,
+        case
+            when {{ is_missing(['service.tickets']) }} then 'no_data'
+            when baseline is null then 'short_history'
+            when baseline = 0 and feedback >= watch_count then 'no_base'
+        end as unknown_reason
+    from compared
+),
+
+decided as (
+    select
+        judged.*,
+        case
+            when unknown_reason is not null then 'unknown'
+            when feedback > serious_threshold and feedback >= serious_count then 'serious'
+            when feedback > watch_threshold and feedback >= watch_count then 'watch'
+            else 'clear'
+        end as state
+    from judged
+)
+
+select
+    decided.customer_id,
+    decided.state,
+    decided.unknown_reason,
+    decided.feedback::numeric as value,
+    round(decided.baseline, 6) as baseline,
+    case when decided.state = 'watch' then decided.watch_threshold else decided.serious_threshold end as threshold,
+    decided.trend,
+    run.as_of_date - decided.window_days::integer + 1 as window_start,
+    run.as_of_date as window_end,
+    '{}'::jsonb as measures
+from decided
+cross join run

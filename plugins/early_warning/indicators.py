@@ -1,0 +1,68 @@
+"""What each indicator says of itself: its model's `config(meta=…)`, read without dbt, so that nobody lists indicators.
+
+    {{ config(meta={
+        'parameters': {'days': 'more', 'least_amount': 'same'},
+        'measures': ['overdue_amount'],
+        'evidence': ['unpaid invoices'],
+    }) }}
+
+A parameter is `more` where the greater value is graver, `less` where the smaller one is, `same` where serious and watch
+share one value. `measures` are named figures that level rules may compare, `evidence` the kinds of rows that `explain`
+shows. `is_watch_only` marks an indicator without a serious state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from jinja2 import Environment, nodes
+
+from early_warning.settings import PROJECT
+
+MODELS = PROJECT / "dbt_project" / "models" / "indicators"
+
+Graver = Literal["more", "less", "same"]
+
+
+@dataclass(frozen=True)
+class Indicator:
+    """An indicator as its model declares it."""
+
+    code: str
+    parameters: dict[str, Graver]
+    measures: tuple[str, ...]
+    evidence: tuple[str, ...]
+    is_watch_only: bool
+
+
+@cache
+def declared() -> dict[str, Indicator]:
+    """All indicators that have a model, by code, sorted.
+
+    Raises:
+        ValueError: when a model's meta can't be read or says something else.
+    """
+    paths = sorted(MODELS.glob("*/ind_*.sql"), key=lambda path: path.stem)
+    return {path.stem.removeprefix("ind_"): _read(path) for path in paths}
+
+
+def _read(path: Path) -> Indicator:
+    calls = Environment(autoescape=False).parse(path.read_text(encoding="utf-8")).find_all(nodes.Call)  # noqa: S701
+    meta: dict[str, Any] = {}
+    for call in calls:
+        if isinstance(call.node, nodes.Name) and call.node.name == "config":
+            meta |= {word.key: word.value for word in call.kwargs if word.key == "meta"}
+    said = meta["meta"].as_const() if meta else {}
+    parameters = said.get("parameters", {})
+    if not parameters or set(parameters.values()) - {"more", "less", "same"}:
+        raise ValueError(f"{path.name}: config(meta=…) has to name its parameters, each with more, less or same")
+    return Indicator(
+        code=path.stem.removeprefix("ind_"),
+        parameters=parameters,
+        measures=tuple(said.get("measures", [])),
+        evidence=tuple(said.get("evidence", [])),
+        is_watch_only=said.get("is_watch_only", False),
+    )
