@@ -1,6 +1,7 @@
 """The worked example (docs/worked-example.md): figures worked out by hand against whatever computes them.
 
-The oracle and the SQL both judge tests/worked_example/ on RUN_DATES and are held to the same page.
+The oracle and the SQL both judge tests/worked_example/ on RUN_DATES and are held to the same page. The page's own table
+is held to the same figures, and the figures to the whole policy: whatever it names is shown at least once.
 """
 
 import csv
@@ -20,9 +21,17 @@ from oracle import Moment, Policy, follow, judge, read_world
 
 EXAMPLE = Path(__file__).parent / "worked_example"
 POLICY = Path(__file__).parents[1] / "company" / "policy"
+PAGE = Path(__file__).parents[1] / "docs" / "worked-example.md"
 TIME_ZONE = ZoneInfo("Asia/Shanghai")
 RUN_DATES = (date(2025, 6, 22), date(2025, 6, 24), date(2025, 6, 30))
 """Each run is the previous one of the next; the page describes the last."""
+ON_THE_PAGE = {
+    **{"S": "serious", "W": "watch", "–": "clear"},
+    **{"base": "no_base", "short": "short_history", "old": "expired", "data": "no_data"},
+}
+"""What the cells of the page's last table mean."""
+NEVER_UNKNOWN = {"overdue_days", "competitor_activity"}
+"""Indicators that are only unknown where nobody delivers their data sets."""
 
 
 @dataclass(frozen=True)
@@ -131,3 +140,40 @@ def test_levels_of_earlier_runs_match_hand_arithmetic(outcome: Outcome) -> None:
         (row["as_of_date"], row["customer_id"]): [row[column] for column in columns]
         for row in expected("expected_earlier_levels")
     }
+
+
+def test_table_of_the_page_shows_the_expected_states() -> None:
+    lines = [line for line in _section("All states").splitlines() if line.startswith("|")]
+    (_, *customers), _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    shown = {
+        (customer_id, code): ON_THE_PAGE[cell]
+        for code, *cells in rows
+        for customer_id, cell in zip(customers, cells, strict=True)
+        if cell
+    }
+    assert shown == {
+        (row["customer_id"], row["indicator_code"]): row["unknown_reason"] or row["state"]
+        for row in expected("expected")
+    }
+
+
+def test_example_shows_each_indicator_breached_clear_and_unknown() -> None:
+    shown = {(row["indicator_code"], row["state"]) for row in expected("expected")}
+    codes = _codes("indicators", "indicator_code")
+    gravest = dict.fromkeys(codes, "serious") | {"rhythm_break": "watch", "policy_change": "watch"}
+    wanted = {(code, state) for code in codes for state in (gravest[code], "clear", "unknown")}
+    assert wanted - shown == {(code, "unknown") for code in NEVER_UNKNOWN}
+
+
+def test_example_fires_every_level_rule() -> None:
+    fired = {code for row in expected("expected_levels") for code in row["rule_codes"]}
+    assert fired == set(_codes("level_rules", "rule_code"))
+
+
+def _section(heading: str) -> str:
+    return PAGE.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def _codes(table: str, column: str) -> list[str]:
+    with (POLICY / f"{table}.csv").open(encoding="utf-8", newline="") as lines:
+        return [record[column] for record in csv.DictReader(lines)]
