@@ -27,6 +27,7 @@ from psycopg.conninfo import conninfo_to_dict
 from early_warning import runs, tasks
 from early_warning.embedded import postgres, stack
 from early_warning.embedded.account import PostgresUnavailable
+from early_warning.explain import explain
 from early_warning.problems import ConfigurationError
 from early_warning.runs import Moment
 from early_warning.settings import PROJECT, Company, home, load_company
@@ -100,6 +101,11 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what is published, what is owed")
     status.add_argument("--json", action="store_true")
     status.set_defaults(command=_status)
+
+    explain = commands.add_parser("explain", help="why a customer holds its level, with the rows it comes from")
+    explain.add_argument("customer", help="customer_id")
+    explain.add_argument("--as-of", type=date.fromisoformat, help="a published day (default: the newest)")
+    explain.set_defaults(command=_explain)
 
     sql = commands.add_parser("sql", help="query the bi views as the read-only role")
     sql.add_argument("query")
@@ -356,6 +362,12 @@ def _upkeep(options: argparse.Namespace) -> int:
 
 
 # --- looking ------------------------------------------------------------------------------------------------------
+
+
+def _explain(options: argparse.Namespace) -> int:
+    with _migrated() as warehouse:
+        print(explain(warehouse, options.customer, options.as_of))
+    return DONE
 
 
 def _status(options: argparse.Namespace) -> int:

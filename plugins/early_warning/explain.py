@@ -1,0 +1,276 @@
+"""Why a customer holds its level: every figure with what it was compared with, and the rows it comes from.
+
+What is said of the level, rules and indicators is what the run wrote. The rows behind a figure are looked up in
+staging, which stands where the newest build left it; for an older day that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any, LiteralString
+
+from early_warning.indicators import declared
+from early_warning.problems import ConfigurationError
+from early_warning.warehouse import Warehouse
+
+_LEVELS = {1: "level 1 (very high)", 2: "level 2 (high)", 3: "level 3 (slight)", None: "no level"}
+_ROWS = 6
+
+# What an indicator may name as its evidence: day and description of each row between two days.
+EVIDENCE: dict[str, LiteralString] = {
+    "orders": "select ordered_on, order_id || ': ' || amount from staging.stg_sales__orders"
+    " where customer_id = %(customer)s and not is_cancelled and ordered_on between %(since)s and %(until)s",
+    "cancelled orders": "select ordered_on, order_id || ': ' || amount from staging.stg_sales__orders"
+    " where customer_id = %(customer)s and is_cancelled_by_customer and ordered_on between %(since)s and %(until)s",
+    "late deliveries": "select promised_on, order_id || ' promised for that day, '"
+    " || coalesce('delivered ' || fulfilled_on, 'not delivered') from staging.stg_sales__orders"
+    " where customer_id = %(customer)s and not is_cancelled and promised_on between %(since)s and %(until)s"
+    " and coalesce(fulfilled_on > promised_on, true)",
+    "returns": "select returned_on, return_id || coalesce(' of ' || product_id, '') from staging.stg_sales__returns"
+    " where customer_id = %(customer)s and returned_on between %(since)s and %(until)s",
+    "contacts": "select occurred_on, channel || ' ' || interaction_id from staging.stg_sales__interactions"
+    " where customer_id = %(customer)s and channel not in ('web', 'other')"
+    " and occurred_on between %(since)s and %(until)s"
+    " union all select opened_on, 'inquiry ' || ticket_id from staging.stg_service__tickets"
+    " where customer_id = %(customer)s and kind = 'inquiry' and opened_on between %(since)s and %(until)s",
+    "web visits": "select occurred_on, interaction_id from staging.stg_sales__interactions"
+    " where customer_id = %(customer)s and channel = 'web' and occurred_on between %(since)s and %(until)s",
+    "complaints": "select opened_on, ticket_id from staging.stg_service__tickets"
+    " where customer_id = %(customer)s and kind = 'complaint' and opened_on between %(since)s and %(until)s",
+    "negative feedback": "select opened_on, ticket_id from staging.stg_service__tickets"
+    " where customer_id = %(customer)s and is_negative_feedback and opened_on between %(since)s and %(until)s",
+    "tickets": "select opened_on, ticket_id || coalesce(' ' || priority, '') || ' '"
+    " || coalesce('answered after ' || round(extract(epoch from first_responded_at - opened_at) / 3600, 1) || ' h',"
+    " 'not answered') from staging.stg_service__tickets"
+    " where customer_id = %(customer)s and opened_on between %(since)s and %(until)s",
+    "satisfaction scores": "select answered_on, survey_id || ': ' || trim_scale(score) || ' of 100'"
+    " from staging.stg_service__surveys where customer_id = %(customer)s and kind = 'csat'"
+    " and answered_on between %(since)s and %(until)s",
+    "recommendation scores": "select answered_on, survey_id || ': ' || trim_scale(score) || ' of 10'"
+    " from staging.stg_service__surveys where customer_id = %(customer)s and kind = 'nps'"
+    " and answered_on between %(since)s and %(until)s",
+    "unpaid invoices": "select due_on, invoice_id || ': ' || unpaid_amount || ' unpaid'"
+    " || case when is_disputed then ', disputed' else '' end from intermediate.int_invoices_settled"
+    " where customer_id = %(customer)s and unpaid_amount > 0 and due_on between %(since)s and %(until)s",
+    "open invoices": "select issued_on, invoice_id || ': ' || unpaid_amount || ' unpaid, due on ' || invoices.due_on"
+    " from intermediate.int_invoices_settled join staging.stg_finance__invoices as invoices"
+    " using (customer_id, invoice_id) where customer_id = %(customer)s and unpaid_amount > 0"
+    " and issued_on between %(since)s and %(until)s",
+    "due invoices": "select due_on, invoice_id || ': ' || billed_amount || ' billed, ' || paid_in_time_amount"
+    " || ' of it paid in time, ' || paid_amount || ' until now' from intermediate.int_invoice_balances"
+    " where customer_id = %(customer)s and is_collectable and due_on between %(since)s and %(until)s",
+    "credit terms": "select valid_from, 'limit ' || coalesce(credit_limit::text, 'none')"
+    " from staging.stg_finance__credit_terms where customer_id = %(customer)s"
+    " and valid_from between %(since)s and %(until)s",
+    "credit scores": "select scored_on, trim_scale(score)::text from scores.credit_scores"
+    " where customer_id = %(customer)s and scored_on between %(since)s and %(until)s",
+    "churn scores": "select scored_on, trim_scale(probability)::text from staging.stg_model__churn_scores"
+    " where customer_id = %(customer)s and scored_on between %(since)s and %(until)s",
+    "competitor signals": "select observed_on, signal_id"
+    " || case when has_customer_interest then ', the customer is interested' else '' end"
+    " from staging.stg_sales__competitor_signals"
+    " where customer_id = %(customer)s and observed_on between %(since)s and %(until)s",
+    "policies": "select in_force_since, signal_id from staging.stg_sales__policy_signals"
+    " join intermediate.int_customers using (industry)"
+    " where customer_id = %(customer)s and effect = 'adverse' and in_force_since between %(since)s and %(until)s",
+}
+
+
+def explain(warehouse: Warehouse, customer_id: str, day: date | None = None) -> str:
+    """Say in words why a customer holds its level on a published day (the newest, if none is named).
+
+    Raises:
+        ConfigurationError: the day is not published, or the customer was not there.
+    """
+    run = _run(warehouse, day)
+    key = (run["run_id"], customer_id)
+    customers = warehouse.rows("select * from marts.dim_customers where run_id = %s and customer_id = %s", *key)
+    if not customers:
+        raise ConfigurationError.about(
+            f"no customer {customer_id!r} on {run['as_of_date']}",
+            'take a customer_id of: early-warning sql "select customer_id, name from bi.customers"',
+        )
+    lines = [*_head(run, customers[0]), ""]
+    levels = warehouse.rows("select * from marts.fct_customer_levels where run_id = %s and customer_id = %s", *key)
+    if not levels:
+        return "\n".join([*lines, f"A {customers[0]['state']} customer that owes nothing is not judged."])
+    lines += _level(warehouse, run, levels[0])
+    values = warehouse.rows(
+        "select * from marts.fct_indicator_values where run_id = %s and customer_id = %s order by indicator_code",
+        *key,
+    )
+    lines += ["", *_rules(warehouse, run, levels[0], values)]
+    breached = [value for value in values if value["state"] in ("serious", "watch")]
+    for value in sorted(breached, key=lambda value: value["state"]):
+        lines += ["", *_indicator(warehouse, run, customer_id, value)]
+    return "\n".join([*lines, "", *_others(values), "", *_origin(warehouse, run)])
+
+
+def _run(warehouse: Warehouse, day: date | None) -> dict[str, Any]:
+    found = warehouse.rows(
+        "select run.*, staging.latest_at is distinct from run.as_of_at as is_older"
+        " from ops.publication join ops.run using (run_id, as_of_date) left join ops.staging on true"
+        " where as_of_date = coalesce(%s, (select max(as_of_date) from ops.publication))",
+        day,
+    )
+    if not found:
+        what = f"{day} is not published" if day else "nothing is published yet"
+        raise ConfigurationError.about(what, "run it, or name a day of: early-warning status")
+    return found[0]
+
+
+def _head(run: dict[str, Any], customer: dict[str, Any]) -> Iterator[str]:
+    words = [customer[name] for name in ("segment", "industry", "region") if customer[name]]
+    owner = customer["owner_name"] or "nobody"
+    yield f"{customer['customer_name']} ({customer['customer_id']}), {run['as_of_date']:%-d %B %Y}"
+    yield f"  {', '.join([customer['state'], *words])}; looked after by {owner}"
+    if customer["last_ordered_on"]:
+        yield (
+            f"  {customer['order_days']} order days since {customer['first_ordered_on']:%-d %B %Y}, the last on"
+            f" {customer['last_ordered_on']:%-d %B %Y}; usually one every {customer['usual_gap_days']:.0f} days"
+        )
+    if customer["open_balance_amount"] is not None:
+        yield f"  owes {_figure(customer['open_balance_amount'])}"
+
+
+def _level(warehouse: Warehouse, run: dict[str, Any], level: dict[str, Any]) -> Iterator[str]:
+    held, raw = level["warning_level"], level["raw_level"]
+    if held is None:
+        yield "Holds no warning level."
+        return
+    yield (
+        f"Holds {_LEVELS[held]} since {level['level_since']:%-d %B %Y} ({level['change']});"
+        f" {_figure(level['money_at_risk_amount'])} at risk."
+    )
+    if raw != held:
+        yield f"By this day's facts alone it would be {_LEVELS[raw]}: the level is kept for the cool-down, or because"
+        yield f"what it came from ({', '.join(level['level_source_codes'])}) can't be judged now."
+    if level["peak_level"] != held:
+        yield f"The gravest since it last held none was {_LEVELS[level['peak_level']]}."
+    [cooldown] = warehouse.rows(
+        "select value from policy.hysteresis_and_budget where policy_hash = %s and parameter = 'cooldown_days'",
+        run["policy_hash"],
+    )
+    yield f"It falls once no rule of its level has fired for {_figure(cooldown['value'])} days."
+
+
+def _rules(
+    warehouse: Warehouse, run: dict[str, Any], level: dict[str, Any], values: list[dict[str, Any]]
+) -> Iterator[str]:
+    """Every rule that fired, its conditions with the figures that met them."""
+    if not level["rule_codes"]:
+        yield "No rule fires."
+        return
+    rules = warehouse.rows(
+        "select * from policy.level_rules where policy_hash = %s and rule_code = any(%s)"
+        " order by warning_level, rule_code",
+        run["policy_hash"],
+        level["rule_codes"],
+    )
+    conditions = warehouse.rows("select * from policy.level_conditions where policy_hash = %s", run["policy_hash"])
+    by_code = {value["indicator_code"]: value for value in values}
+    yield "Rules that fire (level_rules.csv):"
+    for rule in rules:
+        yield f"  {rule['rule_code']}, {_LEVELS[rule['warning_level']]}: {rule['description']}"
+        for condition in conditions:
+            if condition["rule_code"] == rule["rule_code"]:
+                value = by_code[condition["indicator_code"]]
+                measure = condition["measure"]
+                found = value["state"] if measure == "state" else _figure(value["measures"][measure])
+                name = f"{condition['indicator_code']} {measure}".strip()
+                yield f"    {name} is {found}; asked is {condition['operator']} {condition['value']}"
+
+
+def _indicator(warehouse: Warehouse, run: dict[str, Any], customer_id: str, value: dict[str, Any]) -> Iterator[str]:
+    """One breached indicator: what it says, how it was judged, what would clear it, where it comes from."""
+    code = value["indicator_code"]
+    [policy] = warehouse.rows(
+        "select name, direction from policy.indicators where policy_hash = %s and indicator_code = %s",
+        run["policy_hash"],
+        code,
+    )
+    said = warehouse.rows(
+        "select sentence from marts.rpt_indicator_sentences"
+        " where run_id = %s and customer_id = %s and indicator_code = %s and language = 'en'",
+        run["run_id"],
+        customer_id,
+        code,
+    )
+    yield f"{code} {policy['name']}: {value['state']}" + (f", {value['trend']}" if value["trend"] else "")
+    yield from (f"  {row['sentence']}" for row in said)
+    beside = f", usual {_figure(value['baseline'])}" if value["baseline"] is not None else ""
+    yield f"  value {_figure(value['value'])}, threshold {_figure(value['threshold'])}{beside} ({value['unit']})"
+    direction = "higher" if policy["direction"] == "low" else "lower"
+    limit = "the threshold of the watch state" if value["state"] == "serious" else "the threshold"
+    yield f"  clears with a {direction} value, on the good side of {limit}"
+    yield f"  {_parameters(warehouse, run, code)}"
+    yield from _evidence(warehouse, run, customer_id, value)
+
+
+def _parameters(warehouse: Warehouse, run: dict[str, Any], code: str) -> str:
+    rows = warehouse.rows(
+        "select parameter, serious, watch from policy.indicator_parameters"
+        " where policy_hash = %s and indicator_code = %s order by parameter",
+        run["policy_hash"],
+        code,
+    )
+
+    def one(row: dict[str, Any]) -> str:
+        serious, watch = (_figure(row[name]) for name in ("serious", "watch"))
+        return f"{row['parameter']} " + " / ".join(
+            text for text, number in ((serious, row["serious"]), (watch, row["watch"])) if number is not None
+        )
+
+    return "by indicator_parameters.csv (serious / watch): " + ", ".join(map(one, rows))
+
+
+def _evidence(warehouse: Warehouse, run: dict[str, Any], customer_id: str, value: dict[str, Any]) -> Iterator[str]:
+    for kind in declared()[value["indicator_code"]].evidence:
+        rows = warehouse.rows(
+            "select count(*) over () as n, happened_on, what from ("  # noqa: S608 - one of the queries above
+            + EVIDENCE[kind]
+            + ") as evidence (happened_on, what) order by happened_on desc, what limit %(rows)s",
+            customer=customer_id,
+            since=value["window_start"] or date.min,
+            until=value["window_end"] or run["as_of_date"],
+            rows=_ROWS,
+        )
+        span = f" from {value['window_start']} to {value['window_end']}" if value["window_start"] else ", the newest"
+        yield f"  {kind}{span}" + (":" if rows else ": none")
+        yield from (f"    {row['happened_on']}  {row['what']}" for row in rows)
+        if rows and rows[0]["n"] > len(rows):
+            yield f"    … and {rows[0]['n'] - len(rows)} more"
+
+
+def _others(values: list[dict[str, Any]]) -> Iterator[str]:
+    clear = [value["indicator_code"] for value in values if value["state"] == "clear"]
+    yield f"Clear: {', '.join(clear) or 'nothing'}."
+    unknown = [f"{row['indicator_code']} ({row['unknown_reason']})" for row in values if row["state"] == "unknown"]
+    if unknown:
+        yield f"Can't be judged: {', '.join(unknown)}."
+
+
+def _origin(warehouse: Warehouse, run: dict[str, Any]) -> Iterator[str]:
+    batches = warehouse.rows(
+        "select data_set, min(batch_id) as first, max(batch_id) as last from ops.batch"
+        " where state = 'accepted' and batch_id <= %s group by data_set order by data_set",
+        run["through_batch_id"],
+    )
+    named = ", ".join(
+        f"{row['data_set']} {row['first']}" + (f"–{row['last']}" if row["last"] > row["first"] else "")
+        for row in batches
+    )
+    yield f"Run {run['run_id']}, policy {run['policy_hash']}."
+    yield f"Batches: {named}."
+    if run["is_older"]:
+        yield "The rows listed are as the newest build knows them; on the day itself some may have been others."
+
+
+def _figure(number: Any) -> str:
+    """A number as people write it."""
+    if number is None:
+        return "–"
+    if abs(number) >= 1000:
+        return f"{number:,.0f}"
+    return f"{number:.4f}".rstrip("0").rstrip(".")

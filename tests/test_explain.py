@@ -1,0 +1,116 @@
+"""`explain`: all that the warehouse says of a customer is told, with the rows behind it."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+
+from early_warning.explain import EVIDENCE, explain
+from early_warning.indicators import declared
+from early_warning.settings import PROJECT
+from early_warning.warehouse import Warehouse
+from homes import Home
+
+POLICY = PROJECT / "company" / "policy"
+
+
+def warned(home: Home, level: int) -> dict[str, object]:
+    """The warning of that level with the most indicators."""
+    query = (
+        "select customer_id, customer_name, rule_codes, indicator_codes, level_since from bi.warnings"
+        f" where warning_level = {level} order by cardinality(indicator_codes) desc, customer_id limit 1"
+    )
+    [row] = home.command("sql", query, "--format", "json").json
+    return row
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_warning_is_explained_by_its_rules_indicators_and_parameters(first_day: Home, level: int) -> None:
+    warning = warned(first_day, level)
+    answer = first_day.command("explain", str(warning["customer_id"]))
+    assert answer.code == 0, answer.stderr
+    assert f"{warning['customer_name']} ({warning['customer_id']}), 30 June 2026" in answer.stdout
+    assert f"Holds level {level}" in answer.stdout
+    for rule in warning["rule_codes"]:
+        assert f"  {rule}, level " in answer.stdout
+    with (POLICY / "indicator_parameters.csv").open(encoding="utf-8", newline="") as lines:
+        parameters = [(row["indicator_code"], row["parameter"]) for row in csv.DictReader(lines)]
+    paragraphs = answer.stdout.split("\n\n")
+    for code in warning["indicator_codes"]:
+        [paragraph] = [each for each in paragraphs if each.startswith(f"{code} ")]
+        assert "value " in paragraph
+        for indicator, parameter in parameters:
+            assert indicator != code or f" {parameter} " in paragraph
+        for kind in declared()[code].evidence:
+            assert f"  {kind}" in paragraph
+
+
+@pytest.mark.slow
+def test_every_indicator_is_told_once_breached_clear_or_not_judged(first_day: Home) -> None:
+    customer = warned(first_day, 2)["customer_id"]
+    text = first_day.command("explain", str(customer)).stdout
+    states = first_day.command(
+        "sql",
+        f"select indicator_code, state from bi.indicator_values where customer_id = '{customer}'",
+        "--format",
+        "json",
+    ).json
+    clear = text[text.index("Clear: ") :].partition("\n")[0]
+    unknown = text[text.index("Can't be judged: ") :].partition("\n")[0]
+    for row in states:
+        code, state = row["indicator_code"], row["state"]
+        assert (f"\n{code} " in text) == (state in ("serious", "watch")), code
+        assert (code in clear.removeprefix("Clear: ").rstrip(".").split(", ")) == (state == "clear"), code
+        assert (f"{code} (" in unknown) == (state == "unknown"), code
+    assert Counter(row["state"] for row in states)["unknown"] > 0
+
+
+@pytest.mark.slow
+def test_orders_that_are_shown_make_the_value(first_day: Home) -> None:
+    query = (
+        "select customer_id, value, window_start, window_end from bi.indicator_values"
+        " where indicator_code = 'order_amount' and state in ('serious', 'watch') and value > 0 order by value limit 1"
+    )
+    [row] = first_day.command("sql", query, "--format", "json").json
+    text = first_day.command("explain", row["customer_id"]).stdout
+    [paragraph] = [each for each in text.split("\n\n") if each.startswith("order_amount ")]
+    heading, *shown = paragraph[paragraph.index("  orders from ") :].splitlines()
+    assert heading == f"  orders from {row['window_start']} to {row['window_end']}:"
+    months: Counter[str] = Counter()
+    for line in shown:
+        day, _, amount = line.split()
+        assert row["window_start"] <= day <= row["window_end"]
+        months[day[:7]] += Decimal(amount)
+    assert max(months.values()) == Decimal(str(row["value"]))
+
+
+@pytest.mark.slow
+def test_who_is_not_there_and_what_is_not_published_is_told_with_the_remedy(first_day: Home) -> None:
+    stranger = first_day.command("explain", "nobody")
+    assert (stranger.code, stranger.stdout) == (2, "")
+    assert "no customer 'nobody' on 2026-06-30" in stranger.stderr
+    early = first_day.command("explain", "nobody", "--as-of", "2020-01-01")
+    assert early.code == 2
+    assert "2020-01-01 is not published" in early.stderr
+
+
+@pytest.mark.slow
+def test_customer_that_is_not_judged_is_said_to_be_so(first_day: Home) -> None:
+    query = "select customer_id from bi.customers where state <> 'active' and open_balance_amount = 0 limit 1"
+    [row] = first_day.command("sql", query, "--format", "json").json
+    assert "owes nothing is not judged" in first_day.command("explain", row["customer_id"]).stdout
+
+
+def test_every_indicator_names_evidence_and_every_kind_of_it_is_used() -> None:
+    named = {kind for indicator in declared().values() for kind in indicator.evidence}
+    assert all(indicator.evidence for indicator in declared().values())
+    assert named == EVIDENCE.keys()
+
+
+def test_nothing_published_is_told(warehouse: Warehouse) -> None:
+    with pytest.raises(Exception, match="nothing is published yet"):
+        explain(warehouse, "C1")
