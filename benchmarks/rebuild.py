@@ -78,7 +78,8 @@ def totals(warehouse: Warehouse, run_id: int) -> dict[str, float]:
     with warehouse.connect() as connection:
         cursor = connection.execute(
             sql.SQL(
-                "select count(*) filter (where order_count > 0 or complaint_count > 0) as cells, sum(order_count) as order_count, sum(order_amount) as order_amount,"
+                "select count(*) filter (where order_count > 0 or complaint_count > 0) as cells,"
+                " sum(order_count) as order_count, sum(order_amount) as order_amount,"
                 " sum(order_days) as order_days, sum(complaint_count) as complaint_count,"
                 " (select sum(revenue_12m_amount) from marts.dim_customers where run_id = %(run_id)s)"
                 " as revenue_12m_amount,"

@@ -88,6 +88,32 @@ def test_orders_that_are_shown_make_the_value(first_day: Home) -> None:
     assert max(months.values()) == Decimal(str(row["value"]))
 
 
+COUNTED = {
+    "delivery_punctuality": ("late deliveries", "late_orders"),
+    "order_fulfilment": ("cancelled orders", "cancelled_orders"),
+    "return_rate": ("returns", "return_count"),
+    "competitor_activity": ("competitor signals", "signals"),
+    "policy_change": ("policies", "policy_change"),
+    "negative_feedback": ("negative feedback", "negative_feedback"),
+}
+"""Indicators whose rows can be counted: what `explain` calls them, and the measure that says how many there are."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", COUNTED)
+def test_as_many_rows_are_shown_as_were_counted(first_day: Home, code: str) -> None:
+    kind, measure = COUNTED[code]
+    query = (
+        f"select customer_id, (measures ->> '{measure}')::numeric as counted from bi.indicator_values"
+        f" where indicator_code = '{code}' and state in ('serious', 'watch') order by 2, 1 limit 1"
+    )
+    [row] = first_day.command("sql", query, "--format", "json").json
+    text = first_day.command("explain", row["customer_id"]).stdout
+    [paragraph] = [each for each in text.split("\n\n") if each.startswith(f"{code} ")]
+    _, *shown = paragraph[paragraph.index(f"  {kind}") :].splitlines()
+    assert len(shown) == float(row["counted"]) <= 6
+
+
 @pytest.mark.slow
 def test_who_is_not_there_and_what_is_not_published_is_told_with_the_remedy(first_day: Home) -> None:
     stranger = first_day.command("explain", "nobody")

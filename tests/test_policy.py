@@ -74,6 +74,7 @@ BY_STATE = row_of("level_conditions", measure="state")
 BY_MEASURE = row_of("level_conditions", measure="silence_days")
 PARAMETER = row_of("indicator_parameters", indicator_code="overdue_days", parameter="days")
 WATCH_ONLY = row_of("indicator_parameters", indicator_code="rhythm_break", parameter="days")
+MONTHS = row_of("indicator_parameters", indicator_code="order_amount", parameter="months")
 SHARED = row_of("indicator_parameters", parameter="baseline_months")
 NORMAL = row_of("response_standards", priority="normal")
 FREQUENCY = row_of("indicators", indicator_code="order_frequency")
@@ -152,6 +153,30 @@ NUMBERED = len((SHIPPED / "response_standards.csv").read_text(encoding="utf-8").
             "serious",
             "rhythm_break has no serious state",
             "under watch",
+        ),
+        (
+            "indicator_parameters",
+            put(SHARED, serious="2.5"),
+            SHARED,
+            "serious",
+            "2.5 is not a whole number",
+            "are whole",
+        ),
+        (
+            "indicator_parameters",
+            put(MONTHS, serious="0", watch="0"),
+            MONTHS,
+            "serious",
+            "months can't be 0",
+            "greater number",
+        ),
+        (
+            "level_conditions",
+            put(BY_STATE, indicator_code="rhythm_break", value="serious"),
+            BY_STATE,
+            "value",
+            "rhythm_break has no serious state",
+            "correct",
         ),
         ("indicator_parameters", put(WATCH_ONLY, watch=""), WATCH_ONLY, "watch", "is empty", "no other state"),
         (

@@ -13,7 +13,9 @@
 {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
 {%- if is_kept -%}
-{%- do run_query('truncate ' ~ target_relation) -%}
+{%- call statement('empty') -%}
+truncate {{ target_relation }}
+{%- endcall -%}
 {%- call statement('main') -%}
 insert into {{ target_relation }}
 {{ sql }}

@@ -26,6 +26,7 @@ EVIDENCE: dict[str, LiteralString] = {
     "late deliveries": "select promised_on, order_id || ' promised for that day, '"
     " || coalesce('delivered ' || fulfilled_on, 'not delivered') from staging.stg_sales__orders"
     " where customer_id = %(customer)s and not is_cancelled and promised_on between %(since)s and %(until)s"
+    " and promised_on < (select (as_of_at at time zone time_zone)::date from staging.stg_ops__run)"
     " and coalesce(fulfilled_on > promised_on, true)",
     "returns": "select returned_on, return_id || coalesce(' of ' || product_id, '') from staging.stg_sales__returns"
     " where customer_id = %(customer)s and returned_on between %(since)s and %(until)s",
@@ -51,15 +52,16 @@ EVIDENCE: dict[str, LiteralString] = {
     " from staging.stg_service__surveys where customer_id = %(customer)s and kind = 'nps'"
     " and answered_on between %(since)s and %(until)s",
     "unpaid invoices": "select due_on, invoice_id || ': ' || unpaid_amount || ' unpaid'"
-    " || case when is_disputed then ', disputed' else '' end from intermediate.int_invoices_settled"
-    " where customer_id = %(customer)s and unpaid_amount > 0 and due_on between %(since)s and %(until)s",
+    " from intermediate.int_invoices_settled"
+    " where customer_id = %(customer)s and unpaid_amount > 0 and is_collectable"
+    " and due_on >= %(since)s and due_on < %(until)s",
     "open invoices": "select issued_on, invoice_id || ': ' || unpaid_amount || ' unpaid, due on ' || invoices.due_on"
-    " from intermediate.int_invoices_settled join staging.stg_finance__invoices as invoices"
+    " from intermediate.int_invoices_settled as settled join staging.stg_finance__invoices as invoices"
     " using (customer_id, invoice_id) where customer_id = %(customer)s and unpaid_amount > 0"
-    " and issued_on between %(since)s and %(until)s",
+    " and (settled.is_collectable or settled.is_disputed) and issued_on between %(since)s and %(until)s",
     "due invoices": "select due_on, invoice_id || ': ' || billed_amount || ' billed, ' || paid_in_time_amount"
     " || ' of it paid in time, ' || paid_amount || ' until now' from intermediate.int_invoice_balances"
-    " where customer_id = %(customer)s and is_collectable and due_on between %(since)s and %(until)s",
+    " where customer_id = %(customer)s and is_collectable and due_on >= %(since)s and due_on < %(until)s",
     "credit terms": "select valid_from, 'limit ' || coalesce(credit_limit::text, 'none')"
     " from staging.stg_finance__credit_terms where customer_id = %(customer)s"
     " and valid_from between %(since)s and %(until)s",
@@ -73,8 +75,12 @@ EVIDENCE: dict[str, LiteralString] = {
     " where customer_id = %(customer)s and observed_on between %(since)s and %(until)s",
     "policies": "select in_force_since, signal_id from staging.stg_sales__policy_signals"
     " join intermediate.int_customers using (industry)"
-    " where customer_id = %(customer)s and effect = 'adverse' and in_force_since between %(since)s and %(until)s",
+    " join staging.stg_ops__run on true"
+    " join policy.indicator_parameters using (policy_hash)"
+    " where customer_id = %(customer)s and effect = 'adverse' and in_force_since between %(since)s and %(until)s"
+    " and indicator_code = 'policy_change' and parameter = 'days' and %(until)s - in_force_since <= watch",
 }
+OLDEST_FIRST = ("unpaid invoices",)  # since it is the oldest that warns
 
 
 def explain(warehouse: Warehouse, customer_id: str, day: date | None = None) -> str:
@@ -109,8 +115,7 @@ def explain(warehouse: Warehouse, customer_id: str, day: date | None = None) -> 
 
 def _run(warehouse: Warehouse, day: date | None) -> dict[str, Any]:
     found = warehouse.rows(
-        "select run.*, staging.latest_at is distinct from run.as_of_at as is_older"
-        " from ops.publication join ops.run using (run_id, as_of_date) left join ops.staging on true"
+        "select run.* from ops.publication join ops.run using (run_id, as_of_date)"
         " where as_of_date = coalesce(%s, (select max(as_of_date) from ops.publication))",
         day,
     )
@@ -144,15 +149,16 @@ def _level(warehouse: Warehouse, run: dict[str, Any], level: dict[str, Any]) -> 
         f" {_figure(level['money_at_risk_amount'])} at risk."
     )
     if raw != held:
-        yield f"By this day's facts alone it would be {_LEVELS[raw]}: the level is kept for the cool-down, or because"
-        yield f"what it came from ({', '.join(level['level_source_codes'])}) can't be judged now."
+        sources = ", ".join(level["level_source_codes"])
+        yield f"By this day's facts alone it would be {_LEVELS[raw]}; it is kept for what it came from: {sources}."
     if level["peak_level"] != held:
         yield f"The gravest since it last held none was {_LEVELS[level['peak_level']]}."
     [cooldown] = warehouse.rows(
         "select value from policy.hysteresis_and_budget where policy_hash = %s and parameter = 'cooldown_days'",
         run["policy_hash"],
     )
-    yield f"It falls once no rule of its level has fired for {_figure(cooldown['value'])} days."
+    yield f"It falls once no rule of its level has fired for {_figure(cooldown['value'])} days, unless what it"
+    yield "came from can't be judged then."
 
 
 def _rules(
@@ -175,11 +181,12 @@ def _rules(
         yield f"  {rule['rule_code']}, {_LEVELS[rule['warning_level']]}: {rule['description']}"
         for condition in conditions:
             if condition["rule_code"] == rule["rule_code"]:
-                value = by_code[condition["indicator_code"]]
+                value = by_code.get(condition["indicator_code"], {"state": "unknown", "measures": {}})
                 measure = condition["measure"]
-                found = value["state"] if measure == "state" else _figure(value["measures"][measure])
+                found = value["state"] if measure == "state" else _figure(value["measures"].get(measure))
                 name = f"{condition['indicator_code']} {measure}".strip()
                 yield f"    {name} is {found}; asked is {condition['operator']} {condition['value']}"
+    yield f"The gravest of them rest on: {', '.join(level['raw_source_codes'])}."
 
 
 def _indicator(warehouse: Warehouse, run: dict[str, Any], customer_id: str, value: dict[str, Any]) -> Iterator[str]:
@@ -199,11 +206,11 @@ def _indicator(warehouse: Warehouse, run: dict[str, Any], customer_id: str, valu
     )
     yield f"{code} {policy['name']}: {value['state']}" + (f", {value['trend']}" if value["trend"] else "")
     yield from (f"  {row['sentence']}" for row in said)
-    beside = f", usual {_figure(value['baseline'])}" if value["baseline"] is not None else ""
+    beside = f", baseline {_figure(value['baseline'])}" if value["baseline"] is not None else ""
     yield f"  value {_figure(value['value'])}, threshold {_figure(value['threshold'])}{beside} ({value['unit']})"
     direction = "higher" if policy["direction"] == "low" else "lower"
     limit = "the threshold of the watch state" if value["state"] == "serious" else "the threshold"
-    yield f"  clears with a {direction} value, on the good side of {limit}"
+    yield f"  clears with a {direction} value, on the good side of {limit} (docs/indicators/{code}.md)"
     yield f"  {_parameters(warehouse, run, code)}"
     yield from _evidence(warehouse, run, customer_id, value)
 
@@ -230,13 +237,16 @@ def _evidence(warehouse: Warehouse, run: dict[str, Any], customer_id: str, value
         rows = warehouse.rows(
             "select count(*) over () as n, happened_on, what from ("  # noqa: S608 - one of the queries above
             + EVIDENCE[kind]
-            + ") as evidence (happened_on, what) order by happened_on desc, what limit %(rows)s",
+            + ") as evidence (happened_on, what) order by "
+            + ("happened_on" if kind in OLDEST_FIRST else "happened_on desc")
+            + ", what limit %(rows)s",
             customer=customer_id,
             since=value["window_start"] or date.min,
             until=value["window_end"] or run["as_of_date"],
             rows=_ROWS,
         )
-        span = f" from {value['window_start']} to {value['window_end']}" if value["window_start"] else ", the newest"
+        first = "the oldest" if kind in OLDEST_FIRST else "the newest"
+        span = f" from {value['window_start']} to {value['window_end']}" if value["window_start"] else f", {first}"
         yield f"  {kind}{span}" + (":" if rows else ": none")
         yield from (f"    {row['happened_on']}  {row['what']}" for row in rows)
         if rows and rows[0]["n"] > len(rows):
@@ -263,14 +273,13 @@ def _origin(warehouse: Warehouse, run: dict[str, Any]) -> Iterator[str]:
     )
     yield f"Run {run['run_id']}, policy {run['policy_hash']}."
     yield f"Batches: {named}."
-    if run["is_older"]:
-        yield "The rows listed are as the newest build knows them; on the day itself some may have been others."
+    [staged] = warehouse.rows("select run_id, as_of_date from staging.stg_ops__run")
+    if staged["run_id"] != run["run_id"]:
+        yield f"The rows listed are those that run {staged['run_id']} knows, as of {staged['as_of_date']:%-d %B %Y}."
 
 
 def _figure(number: Any) -> str:
-    """A number as people write it."""
+    """A number with all the digits that are published, so that a reader can repeat the comparison."""
     if number is None:
         return "–"
-    if abs(number) >= 1000:
-        return f"{number:,.0f}"
-    return f"{number:.4f}".rstrip("0").rstrip(".")
+    return f"{number:,.6f}".rstrip("0").rstrip(".")

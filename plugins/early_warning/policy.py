@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -265,8 +266,18 @@ def _parameter_problems(numbered: Numbered) -> Iterator[Problem]:
                 yield _entry("indicators.csv", number, "indicator_code", message, f"add it to {file}")
 
 
+_COUNTS = re.compile(r"(months|days|count|scores)$|^min_")
+_AT_LEAST_ONE = ("months", "count", "scores", "window_days", "count_days", "drop")  # by 0 everybody would be warned of
+
+
 def _value_problems(indicator: Indicator, row: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Column, message and remedy of values that don't go with what the indicator says of its parameter."""
+    for column in ("serious", "watch"):
+        number = row[column]
+        if number is not None and _COUNTS.search(row["parameter"]) and number != int(number):
+            yield column, f"{number} is not a whole number", "months, days and counts are whole"
+        elif number == 0 and row["parameter"] in _AT_LEAST_ONE:
+            yield column, f"{row['parameter']} can't be 0", "write a greater number"
     serious, watch, graver = row["serious"], row["watch"], indicator.parameters[row["parameter"]]
     if indicator.is_watch_only:
         if serious is not None:
@@ -320,6 +331,8 @@ def _condition_problems(numbered: Numbered) -> Iterator[Problem]:
 
 def _comparison_problem(row: dict[str, Any]) -> str | None:
     """Why a condition's operator and value don't go with what it measures."""
+    if row["measure"] == "state" and row["value"] == "serious" and declared()[row["indicator_code"]].is_watch_only:
+        return f"{row['indicator_code']} has no serious state"
     if row["measure"] == "state":
         is_state = row["value"] in _STATES and row["operator"] in ("=", ">=")
         return None if is_state else "a state is compared by = or >= with serious or watch"

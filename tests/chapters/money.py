@@ -45,12 +45,14 @@ def owes_half_a_month(pen: Pen) -> None:
 
 
 def quarrels_over_invoices(pen: Pen) -> None:
-    """Disputed, voided and written-off invoices, before, on and after the as-of date, with payments that name them."""
-    for column in ("disputed_on", "voided_on", "written_off_on"):
+    """Disputed, voided and written-off invoices, before, on and after the as-of date, with payments that name them.
+
+    One is disputed first and written off later.
+    """
+    for columns in (("disputed_on",), ("voided_on",), ("written_off_on",), ("disputed_on", "written_off_on")):
         amount = pen.amount()
-        invoice_id = pen.invoice(
-            pen.random.choice(EXACT_AGES), amount, **{column: pen.day(pen.random.choice((-1, 0, 1, 9)))}
-        )
+        days = {column: pen.day(pen.random.choice((-1, 0, 1, 9))) for column in columns}
+        invoice_id = pen.invoice(pen.random.choice(EXACT_AGES), amount, **days)
         if pen.random.random() < 1 / 2:
             pen.pay(invoice_id, pen.random.choice((0, 1)), amount + pen.random.choice((-1, 0, 1)) * pen.amount(10))
 

@@ -33,7 +33,7 @@ select
     coalesce(billed.invoice_id, paid.invoice_id) as invoice_id,
     billed.issued_on,
     billed.due_on,
-    coalesce(billed.is_disputed, false) as is_disputed,
+    coalesce(billed.is_disputed and not billed.is_written_off, false) as is_disputed,
     not billed.is_disputed and not billed.is_written_off as is_collectable,
     billed.amount as billed_amount,
     coalesce(paid.amount, 0) as paid_amount,

@@ -84,8 +84,8 @@ create table if not exists ops.batch (
 );
 create index if not exists batch_data_set on ops.batch (data_set, batch_id);
 
--- What staging and the tables counted from it stand for: one moment, one policy and the data sets
--- delivered by then. While a build is at work, and after
+-- What staging and the tables counted from it stand for: one moment, one policy and the data sets delivered
+-- by then. While a build is at work, and after
 -- one that died, they stand for something between two moments, so that the next build counts anew all that lies between.
 create table if not exists ops.staging (
     time_zone text primary key,
@@ -210,7 +210,9 @@ begin
     end if;
     if not exists (select from pg_attribute where attrelid = 'ops.staging'::regclass and attname = 'data_sets') then
         alter table ops.staging add column data_sets text[];
-        alter table ops.run add column if not exists indicator_codes text[];
+    end if;
+    if not exists (select from pg_attribute where attrelid = 'ops.run'::regclass and attname = 'indicator_codes') then
+        alter table ops.run add column indicator_codes text[];
         alter table policy.indicator_parameters alter column serious drop not null;
     end if;
 end
