@@ -15,6 +15,7 @@ select
     judged.indicator_code,
     indicators.family,
     indicators.department,
+    indicators.also_departments,
     judged.state,
     judged.unknown_reason,
     judged.value,

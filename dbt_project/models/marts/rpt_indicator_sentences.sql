@@ -11,15 +11,6 @@ kept_sentences as (select * from {{ ref('kept_sentences') }}),
 
 names as (select * from {{ ref('indicator_names') }}),
 
-indicators as (
-    select
-        runs.run_id,
-        indicators.indicator_code,
-        indicators.also_departments
-    from {{ source('policy', 'indicators') }} as indicators
-    inner join {{ source('ops', 'run') }} as runs on indicators.policy_hash = runs.policy_hash
-),
-
 breached as (
     select
         indicator_values.*,
@@ -76,15 +67,12 @@ select
     placed.run_id,
     placed.indicator_code,
     placed.department,
-    indicators.also_departments,
+    placed.also_departments,
     placed.state,
     placed.language,
     names.name,
     {{ filled('placed.sentence', 'placed.figures', 'placed.measures') }} as sentence
 from placed
-inner join indicators
-    on placed.indicator_code = indicators.indicator_code
-    and placed.run_id = indicators.run_id
 inner join names
     on placed.indicator_code = names.indicator_code
     and placed.language = names.language
