@@ -43,9 +43,30 @@ coalesce(sum(months.{{ figure }}) filter (
 ), 0)
 {%- endmacro -%}
 
-{#- Whether there are months enough to call something usual: from the first order's month to the window. -#}
-{%- macro has_baseline(relation) -%}
-{{ relation }}.first_order_months_ago - parameters.months >= greatest(parameters.min_baseline_months, 1)
+{#- How many closed months there are from the first order's to the window. -#}
+{%- macro months_before_window(relation) -%}
+({{ relation }}.first_order_months_ago - parameters.months)
+{%- endmacro -%}
+
+{#- Whether these are months enough to call something usual. -#}
+{%- macro has_baseline(months) -%}
+{{ months }} >= greatest(parameters.min_baseline_months, 1)
+{%- endmacro -%}
+
+{#- Two figures over the window and over the baseline, for their ratios to be compared, and the slope of the monthly ratio. -#}
+{%- macro summed_ratio(numerator, denominator) -%}
+select
+    customers.customer_id,
+    customers.first_order_months_ago,
+    {{ over_window(numerator) }} as numerator,
+    {{ over_window(denominator) }} as denominator,
+    {{ over_baseline(numerator) }} as usual_numerator,
+    {{ over_baseline(denominator) }} as usual_denominator,
+    {{ six_month_slope_of_ratio(numerator, denominator) }} as slope
+from customers
+cross join parameters
+left join months on customers.customer_id = months.customer_id
+group by customers.customer_id, customers.first_order_months_ago
 {%- endmacro -%}
 
 {#- Least-squares slope of a figure over the last six closed months; null while the customer is younger. Months without a

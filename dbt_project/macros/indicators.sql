@@ -31,7 +31,7 @@ where parameters.indicator_code = '{{ code }}'
     there were from its first order's month to the window, of which at most baseline_months count (0 = all). -#}
 {%- macro baseline(amount, months) -%}
 case
-    when {{ months }} >= greatest(parameters.min_baseline_months, 1)
+    when {{ has_baseline(months) }}
         then {{ amount }} / least({{ months }}, coalesce(nullif(parameters.baseline_months, 0), {{ months }}))
 end
 {%- endmacro -%}

@@ -24,7 +24,7 @@ compared as (
     select
         summed.*,
         parameters.*,
-        {{ baseline('summed.baseline_sum', '(summed.first_order_months_ago - parameters.months)') }} as baseline
+        {{ baseline('summed.baseline_sum', months_before_window('summed')) }} as baseline
     from summed
     cross join parameters
 ),

@@ -331,9 +331,9 @@ def _condition_problems(numbered: Numbered) -> Iterator[Problem]:
 
 def _comparison_problem(row: dict[str, Any]) -> str | None:
     """Why a condition's operator and value don't go with what it measures."""
-    if row["measure"] == "state" and row["value"] == "serious" and declared()[row["indicator_code"]].is_watch_only:
-        return f"{row['indicator_code']} has no serious state"
     if row["measure"] == "state":
+        if row["value"] == "serious" and declared()[row["indicator_code"]].is_watch_only:
+            return f"{row['indicator_code']} has no serious state"
         is_state = row["value"] in _STATES and row["operator"] in ("=", ">=")
         return None if is_state else "a state is compared by = or >= with serious or watch"
     try:

@@ -46,16 +46,14 @@ def _published(company: Company, run: dict[str, Any]) -> list[str]:
 
 def _unknown(unknown: dict[str, dict[str, int]]) -> list[str]:
     """What is missing, indicator by indicator, since somebody can mend that; of the rest how many there are."""
-    missing, rest = [], 0
+    told, rest = [], 0
     for code, reasons in unknown.items():
         mendable = {reason: count for reason, count in reasons.items() if reason in ("no_data", "stale")}
-        missing += [f"{code} {count:,} {reason}" for reason, count in mendable.items()]
+        told += [f"{code} {count:,} {reason}" for reason, count in mendable.items()]
         rest += sum(reasons.values()) - sum(mendable.values())
-    lines = [f"  {'' if position else 'unknown':<12}{what}" for position, what in enumerate(missing)]
     if rest:
-        label = "" if missing else "unknown"
-        lines.append(f"  {label:<12}{rest:,} times too short a history, nothing to compare with, or expired")
-    return lines
+        told.append(f"{rest:,} times too short a history, nothing to compare with, or expired")
+    return [f"  {'' if position else 'unknown':<12}{what}" for position, what in enumerate(told)]
 
 
 def _not_published(run: dict[str, Any]) -> list[str]:

@@ -106,11 +106,8 @@ def _arrive_at(connection: Connection, run_id: int, project: str) -> None:
     connection.execute("delete from ops.staging")
     connection.execute(
         "insert into ops.staging (time_zone, project, earliest_at, latest_at, through_batch_id, policy_hash, data_sets)"
-        " select company_time_zone, %s, as_of_at, as_of_at, through_batch_id, policy_hash,"
-        "  (select array_agg(distinct data_set order by data_set) from ops.batch"
-        "   where state = 'accepted' and batch_id <= run.through_batch_id)"
-        " from ops.run where run_id = %s",
-        (project, run_id),
+        " select time_zone, %s, as_of_at, as_of_at, through_batch_id, policy_hash, data_sets from staging.stg_ops__run",
+        (project,),
     )
     connection.execute("delete from ops.cell_left")
     connection.execute(

@@ -29,7 +29,7 @@ rated as (
 compared as (
     select
         rated.customer_id,
-        {{ has_baseline('rated') }} as has_baseline,
+        {{ has_baseline(months_before_window('rated')) }} as has_baseline,
         rated.baseline_complaints / nullif(rated.baseline_orders, 0) as baseline_rate,
         case when rated.serious_months = parameters.months then round(rated.serious_rate, 6) end as serious_rate,
         round(rated.watch_rate, 6) as watch_rate,

@@ -30,7 +30,7 @@ summed as (
 compared as (
     select
         summed.*,
-        {{ baseline('summed.amount', '(summed.first_order_months_ago - parameters.months)') }} as baseline
+        {{ baseline('summed.amount', months_before_window('summed')) }} as baseline
     from summed
     cross join windows as parameters
 )

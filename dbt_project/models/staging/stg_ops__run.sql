@@ -32,6 +32,7 @@ select
     run.policy_hash,
     run.previous_run_id,
     run.through_batch_id,
+    delivered.data_sets,
     {{ open_month('run.as_of_at') }} as open_month,
     {{ month_number(open_month('run.as_of_at')) }} as open_month_number,
     staging.earliest_at as staged_from_at,

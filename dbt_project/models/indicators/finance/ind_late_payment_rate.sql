@@ -27,30 +27,8 @@ compared as (
     left join habits on customers.customer_id = habits.customer_id
 ),
 
-decided as (
-    select
-        compared.*,
-        case
-            when compared.is_missing or compared.share is null then 'unknown'
-            when compared.share > parameters.share then 'serious'
-            when compared.share > parameters.watch_share then 'watch'
-            else 'clear'
-        end as state
-    from compared
-    cross join parameters
-)
-
-select
-    decided.customer_id,
-    decided.state,
-    case when decided.is_missing then 'no_data' when decided.share is null then 'no_base' end as unknown_reason,
-    decided.share as value,
-    null::numeric as baseline,
-    case when decided.state = 'watch' then parameters.watch_share else parameters.share end as threshold,
-    null::text as trend,
-    {{ month_start('parameters.months') }} as window_start,
-    run.as_of_date as window_end,
-    jsonb_build_object('late_invoices', case when not decided.is_missing then decided.late_invoices end) as measures
-from decided
-cross join parameters
-cross join run
+{{ judged_share(
+    'late_invoices', 'late_invoices',
+    serious='compared.share > parameters.share',
+    watch='compared.share > parameters.watch_share'
+) }}

@@ -18,34 +18,21 @@
 -- 退货率: returns an order over the last closed months above the customer's own baseline, once they are a few.
 with {{ closed_months() }},
 
-summed as (
-    select
-        customers.customer_id,
-        customers.first_order_months_ago,
-        {{ over_window('order_count') }} as orders,
-        {{ over_window('return_count') }} as returned,
-        {{ over_baseline('order_count') }} as usual_orders,
-        {{ over_baseline('return_count') }} as usual_returned,
-        {{ six_month_slope_of_ratio('return_count', 'order_count') }} as slope
-    from customers
-    cross join parameters
-    left join months on customers.customer_id = months.customer_id
-    group by customers.customer_id, customers.first_order_months_ago
-),
+summed as ({{ summed_ratio('return_count', 'order_count') }}),
 
 compared as (
     select
         summed.customer_id,
         summed.slope,
-        summed.returned,
+        summed.numerator as returned,
         {{ is_missing(['sales.orders', 'sales.returns']) }} as is_missing,
-        round(summed.returned / nullif(summed.orders, 0), 6) as value,
-        summed.usual_returned / nullif(summed.usual_orders, 0) as baseline,
+        round(summed.numerator / nullif(summed.denominator, 0), 6) as value,
+        summed.usual_numerator / nullif(summed.usual_denominator, 0) as baseline,
         case
             when {{ is_missing(['sales.orders', 'sales.returns']) }} then 'no_data'
-            when not {{ has_baseline('summed') }} then 'short_history'
-            when summed.orders = 0 or summed.usual_orders = 0 then 'no_base'
-            when summed.usual_returned = 0 and summed.returned >= parameters.min_returns then 'no_base'
+            when not {{ has_baseline(months_before_window('summed')) }} then 'short_history'
+            when summed.denominator = 0 or summed.usual_denominator = 0 then 'no_base'
+            when summed.usual_numerator = 0 and summed.numerator >= parameters.min_returns then 'no_base'
         end as unknown_reason
     from summed
     cross join parameters

@@ -17,31 +17,18 @@
 -- 单次交易金额: amount an order over the last closed months against the customer's own baseline.
 with {{ closed_months() }},
 
-summed as (
-    select
-        customers.customer_id,
-        customers.first_order_months_ago,
-        {{ over_window('order_count') }} as orders,
-        {{ over_window('order_amount') }} as amount,
-        {{ over_baseline('order_count') }} as usual_orders,
-        {{ over_baseline('order_amount') }} as usual_amount,
-        {{ six_month_slope_of_ratio('order_amount', 'order_count') }} as slope
-    from customers
-    cross join parameters
-    left join months on customers.customer_id = months.customer_id
-    group by customers.customer_id, customers.first_order_months_ago
-),
+summed as ({{ summed_ratio('order_amount', 'order_count') }}),
 
 compared as (
     select
         summed.customer_id,
         summed.slope,
-        round(summed.amount / nullif(summed.orders, 0), 6) as value,
-        summed.usual_amount / nullif(summed.usual_orders, 0) as baseline,
+        round(summed.numerator / nullif(summed.denominator, 0), 6) as value,
+        summed.usual_numerator / nullif(summed.usual_denominator, 0) as baseline,
         case
             when {{ is_missing(['sales.orders']) }} then 'no_data'
-            when not {{ has_baseline('summed') }} then 'short_history'
-            when summed.orders < greatest(parameters.min_orders, 1) or summed.usual_amount = 0 then 'no_base'
+            when not {{ has_baseline(months_before_window('summed')) }} then 'short_history'
+            when summed.denominator < greatest(parameters.min_orders, 1) or summed.usual_numerator = 0 then 'no_base'
         end as unknown_reason
     from summed
     cross join parameters
