@@ -82,8 +82,9 @@ def generate(
 def add_day(warehouse: Warehouse, day: date) -> dict[str, int]:
     """Land what a day brought, as one batch a data set: the day after the history, or after the last one added.
 
-    New orders; shipments, cancellations and corrections of earlier ones as new versions; invoices, payments of old
-    invoices, tickets and their answers, surveys. Customers come as a snapshot. Returns landed rows by data set.
+    New orders; shipments, cancellations and corrections of earlier ones as new versions; returns and talks about old
+    orders, invoices, payments of old invoices, tickets and their answers, surveys, new credit terms. Customers come as
+    a snapshot. Returns landed rows by data set.
     """
     since, until = _midnight_after(day - timedelta(days=1)), _midnight_after(day)
     with warehouse.connect() as connection, ClientCursor(connection) as cursor:
@@ -97,12 +98,13 @@ def _land(
 ) -> dict[str, int]:
     """Land what became known between two moments of the orders placed in each piece of time, and of the customers."""
     batches, landed = {}, {}
-    for name in ("sales.customers", *_EVENTS):
+    for name in (*_OF_CUSTOMERS, *_EVENTS):
         mode = "snapshot" if name == "sales.customers" else "append"
         batches[name] = _value(cursor, _BATCH, {"data_set": name, "mode": mode})
         landed[name] = 0
     moments = {"since": since, "until": until}
-    landed["sales.customers"] = cursor.execute(_SNAPSHOT, moments | {"batch_id": batches["sales.customers"]}).rowcount
+    for name, statement in _OF_CUSTOMERS.items():
+        landed[name] = cursor.execute(statement, moments | {"batch_id": batches[name]}).rowcount
     for placed_from, placed_until in pieces:
         cursor.execute(_PLACED, {"placed_from": placed_from, "placed_until": placed_until})
         for name, statement in _EVENTS.items():
@@ -220,7 +222,8 @@ select
 from present
 """
 
-_SNAPSHOT = """
+_OF_CUSTOMERS: Mapping[str, LiteralString] = {
+    "sales.customers": """
 insert into landing.sales_customers (
     customer_id, name, segment, industry, region, size, customer_since, owner_name, owner_email, updated_at, _batch_id
 )
@@ -248,7 +251,27 @@ from (
     where joined_at < %(until)s
 ) as known
 order by number
-"""
+""",
+    # Everyone starts with a limit; one in eight got a lower one at some time of the last 400 days.
+    "finance.credit_terms": """
+insert into landing.finance_credit_terms (
+    customer_id, valid_from, credit_limit, payment_days, is_restricted, updated_at, _batch_id
+)
+select customer_id, (known_at at time zone 'Asia/Shanghai')::date, credit_limit, 30, is_lower, known_at, %(batch_id)s
+from benchmark.customers
+cross join benchmark.company
+cross join lateral (select 1000 * ceil(usual_amount / 20) as usual_limit) as limits
+cross join lateral (
+    values
+    (greatest(joined_at, starts_at), usual_limit, false),
+    (loaded_at + (10 - 400 * benchmark.chance(key, 12)) * interval '1 day', usual_limit / 4, true)
+) as terms (known_at, credit_limit, is_lower)
+where
+    known_at >= greatest(joined_at, %(since)s) and known_at < %(until)s
+    and (not is_lower or benchmark.chance(key, 13) < 0.125)
+order by number
+""",
+}
 
 # All that ever becomes of the orders placed in a stretch of time, each with its moment; the statements below show as
 # much of it as is known by `until`. A fifth is shipped after the day it was placed, 2 % are cancelled, 5 % corrected.
@@ -320,6 +343,13 @@ select
     opened_at + (1 + 30 * benchmark.chance(key, 17) ^ 2) * interval '1 hour' as responded_at,
     opened_at + (2 + 3 * benchmark.chance(key, 18)) * interval '1 day' as resolved_at,
     case
+        when not is_cancelled and benchmark.chance(key, 25) < case when is_declining then 0.06 else 0.02 end
+            then placed_at + (6 + 10 * benchmark.chance(key, 26)) * interval '1 day'
+    end as returned_at,
+    case
+        when benchmark.chance(key, 27) < 0.3 then placed_at + 12 * benchmark.chance(key, 28) * interval '1 day'
+    end as talked_at,
+    case
         when benchmark.chance(key, 19) < 0.05 then placed_at + (3 + 7 * benchmark.chance(key, 20)) * interval '1 day'
     end as answered_at
 from billed
@@ -356,6 +386,26 @@ cross join lateral (select greatest(placed_at, fulfilled, cancelled, corrected) 
 where updated_at >= %(since)s
 order by placed_at
 """,
+    "sales.returns": """
+insert into landing.sales_returns (customer_id, return_id, order_id, returned_at, amount, updated_at, _batch_id)
+select customer_id, 'R' || order_no, 'O' || order_no, returned_at, amount, returned_at, %(batch_id)s
+from placed
+where returned_at >= %(since)s and returned_at < %(until)s
+order by placed_at
+""",
+    "sales.interactions": """
+insert into landing.sales_interactions (customer_id, interaction_id, occurred_at, channel, updated_at, _batch_id)
+select
+    customer_id,
+    'X' || order_no,
+    talked_at,
+    (array['phone', 'email', 'visit', 'web'])[1 + (key & 3)],
+    talked_at,
+    %(batch_id)s
+from placed
+where talked_at >= %(since)s and talked_at < %(until)s
+order by placed_at
+""",
     "service.tickets": """
 insert into landing.service_tickets (
     customer_id, ticket_id, kind, category, priority, channel, sentiment, order_id, opened_at, first_responded_at,
@@ -368,7 +418,7 @@ select
     'category ' || (key & 7),
     (array['urgent', 'high', 'normal', 'normal', 'normal', 'normal', 'low', null])[1 + (key >> 3 & 7)],
     case when key & 1 = 1 then 'phone' else 'web' end,
-    case when chance < 0.25 then 'negative' else 'neutral' end,
+    case when benchmark.chance(key, 29) < 0.25 then 'negative' else 'neutral' end,
     'O' || order_no,
     opened_at,
     responded,

@@ -16,10 +16,13 @@ NEXT_DAY = HISTORY_ENDS + timedelta(days=1)
 DATA_SETS = {
     "sales.customers",
     "sales.orders",
+    "sales.returns",
+    "sales.interactions",
     "service.tickets",
     "service.surveys",
     "finance.invoices",
     "finance.payments",
+    "finance.credit_terms",
 }
 
 
@@ -37,7 +40,8 @@ def test_day_after_a_short_history_equals_that_after_a_long_one(postgres):
         warehouse = postgres.create()
         orders[months] = generate(warehouse, customers=300, orders=36_000, months=months)["sales.orders"]
         assert add_day(warehouse, NEXT_DAY).keys() == DATA_SETS
-        days[months] = [new_rows(warehouse, table) for table in ("sales_orders", "service_tickets", "sales_customers")]
+        tables = ("sales_orders", "sales_interactions", "service_tickets", "sales_customers")
+        days[months] = [new_rows(warehouse, table) for table in tables]
         postgres.drop(warehouse)
     assert orders[36] == pytest.approx(36_000, rel=0.05)
     assert 10 < orders[36] / orders[3] < 15
