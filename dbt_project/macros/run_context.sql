@@ -13,9 +13,10 @@ date_trunc('month', {{ cut_off }} at time zone run.company_time_zone)::date
 (({{ cut_off }} - interval '1 microsecond') at time zone run.company_time_zone)::date
 {%- endmacro -%}
 
-{#- Schemas are what the models say, whatever the target's own is called. -#}
+{#- Schemas are what the models say, whatever the target's own is called; a run that is computed once more to verify it has
+    its own, beside them. -#}
 {%- macro generate_schema_name(custom_schema_name, node) -%}
-{{ custom_schema_name or target.schema }}
+{{ env_var('EARLY_WARNING_SCHEMA_PREFIX', '') ~ (custom_schema_name or target.schema) }}
 {%- endmacro -%}
 
 {#- Rows that marts keep of a run that is being built again: gone before the run appends its own. -#}

@@ -32,6 +32,7 @@ from early_warning.problems import ConfigurationError
 from early_warning.runs import Moment
 from early_warning.settings import PROJECT, Company, home, load_company
 from early_warning.summary import summary
+from early_warning.verify import verify
 from early_warning.warehouse import Warehouse, migrate
 
 DONE, USAGE, STOPPED, FAILED = 0, 2, 3, 4
@@ -106,6 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("customer", help="customer_id")
     explain.add_argument("--as-of", type=date.fromisoformat, help="a published day (default: the newest)")
     explain.set_defaults(command=_explain)
+    verify = commands.add_parser("verify", help="recompute a run from its batches and policy, and compare")
+    verify.add_argument("run", type=int, help="run_id")
+    verify.set_defaults(command=_verify)
 
     sql = commands.add_parser("sql", help="query the bi views as the read-only role")
     sql.add_argument("query")
@@ -368,6 +372,13 @@ def _explain(options: argparse.Namespace) -> int:
     with _migrated() as warehouse:
         print(explain(warehouse, options.customer, options.as_of))
     return DONE
+
+
+def _verify(options: argparse.Namespace) -> int:
+    with _migrated() as warehouse:
+        verdict = verify(warehouse, options.run)
+        print(verdict)
+    return DONE if verdict.is_confirmed else FAILED
 
 
 def _status(options: argparse.Namespace) -> int:

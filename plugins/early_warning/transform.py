@@ -35,23 +35,64 @@ def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> i
     Raises:
         TransformFailed: when a node fails; what was built so far is invisible and is built again by the next try.
     """
-    from dbt.cli.main import dbtRunner  # takes a second to import
-
-    folder, project = home() / "dbt", _fingerprint()
+    project = _fingerprint()
     with warehouse.connect() as connection:
         from_scratch = from_scratch or not _can_go_on(connection, run_id, project)
         _leave_staging(connection, run_id, from_scratch)
         connection.execute("update ops.run set indicator_codes = %s where run_id = %s", ([*declared()], run_id))
-    with _entered(environment(warehouse, run_id)):
+    what = ("build", "--full-refresh") if from_scratch else ("build", *_AS_THE_PROJECT_SAYS)
+    nodes = _dbt(environment(warehouse, run_id), home() / "dbt", *what)
+    with warehouse.connect() as connection:
+        _arrive_at(connection, run_id, project)
+    return nodes
+
+
+@contextmanager
+def built_apart(warehouse: Warehouse, run_id: int, model: str) -> Iterator[dict[str, str]]:
+    """Build a model and all it needs from scratch for a run, beside what is published; gone in the end.
+
+    Yields the schema for each folder of models. Runs wait, so that nothing is read while it changes.
+
+    Raises:
+        TransformFailed: when a node fails.
+    """
+    schemas = {name: f"{_APART}{name}" for name in ("staging", "intermediate", "indicators", "marts")}
+    with alone(warehouse):
+        try:
+            variables = environment(warehouse, run_id) | {"EARLY_WARNING_SCHEMA_PREFIX": _APART}
+            _dbt(variables, home() / "dbt" / "apart", "run", "--full-refresh", "--select", f"+{model}")
+            yield schemas
+        finally:
+            for schema in schemas.values():
+                warehouse.execute(f"drop schema if exists {schema} cascade")
+
+
+_APART = "verify_"
+
+
+@contextmanager
+def alone(warehouse: Warehouse) -> Iterator[None]:
+    """Staging and intermediate tables hold one run at a time, whoever else builds (a back-fill beside the day's)."""
+    with warehouse.connect(autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(hashtext('early_warning.staging'))")
+        yield
+
+
+def _dbt(variables: dict[str, str], folder: Path, *what: str) -> int:
+    """Invoke dbt in this process; returns the number of nodes."""
+    from dbt.cli.main import dbtRunner  # takes a second to import
+
+    command, *rest = what
+    with _entered(variables):
         result = dbtRunner().invoke(
             [
                 "--quiet",
                 "--no-send-anonymous-usage-stats",
                 "--no-version-check",
-                "build",
+                command,
                 *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
                 *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
-                *(("--full-refresh",) if from_scratch else _AS_THE_PROJECT_SAYS),
+                *rest,
             ]
         )
     nodes = list(getattr(result.result, "results", []))
@@ -59,8 +100,6 @@ def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> i
         failed = [f"{node.node.name}: {node.message}" for node in nodes if node.status in ("error", "fail")]
         reason = "; ".join(failed) or str(result.exception)
         raise TransformFailed(f"dbt: {reason} (log: {_log_of(folder)})")
-    with warehouse.connect() as connection:
-        _arrive_at(connection, run_id, project)
     return len(nodes)
 
 

@@ -1,7 +1,7 @@
 {{ config(materialized='table', meta={'key': ['batch_id']}) }}
 
 -- The batches this run reads: of each data set the newest snapshot and what was appended since, or all that was
--- appended. New are those that staging has not taken in yet; behind a new snapshot all are.
+-- appended. New are those that staging has not taken in yet; behind a new snapshot, and from scratch, all are.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
 batches as (select * from {{ source('ops', 'batch') }}),
@@ -32,5 +32,5 @@ select
     batch_id,
     data_set,
     is_snapshot,
-    not is_staged or coalesce(has_new_snapshot, false) as is_new
+    {{ 'true' if flags.FULL_REFRESH else 'not is_staged or coalesce(has_new_snapshot, false)' }} as is_new
 from current_batches
