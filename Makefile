@@ -50,12 +50,15 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 INDICATORS = $(subst $(space),$(comma),$(patsubst ind_%,%,$(basename $(notdir $(sort $(wildcard dbt_project/models/indicators/*/ind_*.sql))))))
-check: $(VENV)/.dev ## style, types, direction of imports, SQL
+IN_DBT = EARLY_WARNING_INDICATORS=$(INDICATORS) $(BIN)/python -m early_warning.embedded
+check: $(VENV)/.dev ## style, types, direction of imports, shape of the dbt project, SQL
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	EARLY_WARNING_INDICATORS=$(INDICATORS) $(BIN)/python -m early_warning.embedded $(BIN)/sqlfluff lint dbt_project
+	$(IN_DBT) $(BIN)/dbt --quiet parse --project-dir dbt_project --profiles-dir dbt_project --target-path target/bouncer
+	$(BIN)/dbt-bouncer run --config-file dbt-bouncer.yml
+	$(IN_DBT) $(BIN)/sqlfluff lint dbt_project
 
 format: $(VENV)/.dev ## mend style where a tool can
 	$(BIN)/ruff check --fix
