@@ -28,9 +28,10 @@ TICKETS, SURVEYS = "service.tickets", "service.surveys"
 INTERACTIONS, RETURNS = "sales.interactions", "sales.returns"
 COMPETITORS, POLICIES = "sales.competitor_signals", "sales.policy_signals"
 TERMS, CHURN = "finance.credit_terms", "model.churn_scores"
+ACTIONS = "handling.actions"
 
 SOME_APPEND: Mapping[str, Mode] = {
-    **dict.fromkeys((ORDERS, INVOICES, PAYMENTS, TICKETS, INTERACTIONS, COMPETITORS, TERMS), "append"),
+    **dict.fromkeys((ORDERS, INVOICES, PAYMENTS, TICKETS, INTERACTIONS, COMPETITORS, TERMS, ACTIONS), "append"),
     **dict.fromkeys((CUSTOMERS, SURVEYS, RETURNS, POLICIES, CHURN), "snapshot"),
 }
 ALL_APPEND: Mapping[str, Mode] = dict.fromkeys(LANDED, "append")
@@ -194,6 +195,11 @@ class Scene:
     def keys_of(self, data_set: str, customer_id: str) -> list[Handle]:
         """Keys of the records that a customer has at the source."""
         return [key for key, each in self.sources.held[data_set].items() if each["customer_id"] == customer_id]
+
+    def act(self, days_ago: int, outcome: str = "contacted", **values: Any) -> str:
+        """Record what somebody did about the customer."""
+        who = {"department": "sales", "actor": "Lin"}
+        return self.new(ACTIONS, **{"taken_at": self.instant(days_ago), "outcome": outcome, **who, **values})
 
     def contact(self, days_ago: int, channel: str = "phone", **values: Any) -> str:
         """Note a conversation or a visit."""
@@ -922,6 +928,27 @@ def payments_late_or_in_time(scene: Scene) -> Iterator[None]:
     yield
 
 
+def looked_after(scene: Scene) -> Iterator[None]:
+    """People act on a warning and think better of it: follow-up days, notes, corrections, records withdrawn."""
+    for customer_id in (scene.customer_id, scene.other_id):
+        for _ in range(3):
+            scene.ticket(1, customer_id=customer_id)  # whoever complains so often is warned of
+    yield
+    called = scene.act(0)
+    planned = scene.act(0, "plan_agreed", follow_up_on=scene.day(-1), customer_id=scene.other_id)
+    yield
+    scene.act(0, "note", corrects_action_id=called)
+    named = f"{scene.customer_id}-{scene.day(1):%Y%m%d}"
+    scene.act(0, "plan_agreed", case_id=named, follow_up_on=scene.day(-2))
+    yield
+    scene.change(ACTIONS, planned, outcome="note")
+    scene.act(2, "lost", customer_id=scene.other_id)
+    yield
+    scene.remove(ACTIONS, planned)
+    scene.change(ACTIONS, called, customer_id=scene.other_id, taken_at=scene.instant(-1))
+    yield
+
+
 def outdone_in_revenue(scene: Scene) -> Iterator[None]:
     """One customer outweighs all others, who have no news; then it does not after all, or its year is over."""
     yield
@@ -977,6 +1004,7 @@ DIRT: tuple[Script, ...] = (
     changed_promises,
     blamed_for_cancelling,
     payments_late_or_in_time,
+    looked_after,
     outdone_in_revenue,
 )
 
@@ -1003,7 +1031,7 @@ def life(scene: Scene, rows: Mapping[str, list[dict[str, Any]]]) -> Iterator[Non
 def _happened_on(record: Row) -> date:
     columns = (
         *("ordered_at", "returned_at", "occurred_at", "observed_on", "opened_at", "answered_at"),
-        *("issued_on", "paid_on", "valid_from", "scored_on"),
+        *("issued_on", "paid_on", "valid_from", "scored_on", "taken_at"),
     )
     happened = next(record[column] for column in columns if record.get(column))
     return happened.date() if isinstance(happened, datetime) else happened

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from chapters import DEMAND, INDUSTRIES, OTHER, Chapter, Pen
+from chapters import DEMAND, INDUSTRIES, OTHER, Chapter, Pen, is_looked_after
 from oracle import Moment
 from oracle.world import COLUMNS, row
 
@@ -82,9 +82,11 @@ def histories(
                 segment=pen.random.choice(segments),
                 industry=pen.random.choice(INDUSTRIES),
                 customer_since=pen.random.choice((None, None, pen.day(700), pen.day(0), pen.day(-1))),
+                owner_email=pen.random.choice((None, "lin@example.com", "lin@example.com", "wu@example.com")),
             )
         )
         _live(pen, draw(_lives(ALL_CHAPTERS[(first_chapter + number) % len(ALL_CHAPTERS)])))
+        is_looked_after(pen)
     if with_orphans:
         _live(Pen("nobody", moment, Random(draw(st.integers(0, 2**32 - 1))), rows), list(ALL_CHAPTERS))
     return History(_delivered(draw, rows, with_absent_data_sets), moment, draw(_earlier_dates(moment.as_of_date)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import shutil
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -14,15 +16,15 @@ from early_warning import policy as policies
 from early_warning import runs, transform
 from early_warning.contract import DATA_SETS
 from early_warning.warehouse import Connection, Warehouse
-from oracle import Batch, Held, Moment, Run, World
+from oracle import Batch, Case, Held, Moment, Run, World
 from oracle.world import COLUMNS, CREDIT_SCORES, Row
 
 POLICY = Path(__file__).parents[1] / "company" / "policy"
 
 
-def land(warehouse: Warehouse, world: World, zone: ZoneInfo) -> None:
+def land(warehouse: Warehouse, world: World, zone: ZoneInfo, policy: Path = POLICY) -> None:
     """Put a world's rows into landing as accepted snapshots, past reader and gates, which have tests of their own."""
-    stored = policies.load(POLICY)
+    stored = policies.load(policy)
     policies.store(warehouse, stored)
     with warehouse.connect() as connection:
         connection.execute(
@@ -73,10 +75,25 @@ def land_batch(connection: Connection, run_id: int, batch: Batch, state: str = "
     return int(opened[0])
 
 
+def changed_policy(folder: Path, table: str = "indicator_parameters", **changes: str) -> Path:
+    """Copy the shipped policy, with other serious values (or settings) of `indicator__parameter` (or `parameter`)."""
+    if not folder.exists():
+        shutil.copytree(POLICY, folder)
+    path = folder / f"{table}.csv"
+    with path.open(encoding="utf-8", newline="") as lines:
+        header, *records = csv.reader(lines)
+    value = header.index("serious") if "serious" in header else header.index("value")
+    for record in records:
+        record[value] = changes.pop("__".join(record[:value]), record[value])
+    assert not changes, f"no such parameters: {changes}"
+    with path.open("w", encoding="utf-8", newline="") as lines:
+        csv.writer(lines, lineterminator="\n").writerows([header, *records])
+    return folder
+
+
 def judge_by_sql(warehouse: Warehouse, moment: Moment, zone: ZoneInfo) -> int:
     """Build and publish the run of a moment on what has landed; returns the run id."""
-    stored = warehouse.rows("select policy_hash from policy.policy")[0]["policy_hash"]
-    run_id = runs.open_run(warehouse, runs.Moment(moment.as_of_date, moment.cutoff), zone, stored)
+    run_id = open_run_of(warehouse, moment, zone)
     warehouse.execute(
         "update ops.run set through_batch_id = (select max(batch_id) from ops.batch) where run_id = %s", run_id
     )
@@ -85,8 +102,14 @@ def judge_by_sql(warehouse: Warehouse, moment: Moment, zone: ZoneInfo) -> int:
     return run_id
 
 
+def open_run_of(warehouse: Warehouse, moment: Moment, zone: ZoneInfo) -> int:
+    """Open the run of a moment, or go on with it if it is open already; returns its id."""
+    stored = warehouse.rows("select policy_hash from policy.policy")[0]["policy_hash"]
+    return runs.open_run(warehouse, runs.Moment(moment.as_of_date, moment.cutoff), zone, stored)
+
+
 def read_run(warehouse: Warehouse, run_id: int) -> dict[str, dict[Any, dict[str, Any]]]:
-    """What a run wrote: customers and levels by customer_id, indicators by (customer_id, indicator_code)."""
+    """What a run wrote: customers and levels by customer_id, cases and indicators by (customer_id, their code)."""
     return {
         "customers": {
             row["customer_id"]: row
@@ -96,6 +119,10 @@ def read_run(warehouse: Warehouse, run_id: int) -> dict[str, dict[Any, dict[str,
             row["customer_id"]: row
             for row in warehouse.rows("select * from marts.fct_customer_levels where run_id = %s", run_id)
         },
+        "cases": {
+            (row["customer_id"], row["case_id"]): row
+            for row in warehouse.rows("select * from marts.fct_warning_cases where run_id = %s", run_id)
+        },
         "indicators": {
             (row["customer_id"], row["indicator_code"]): row
             for row in warehouse.rows("select * from marts.fct_indicator_values where run_id = %s", run_id)
@@ -103,7 +130,9 @@ def read_run(warehouse: Warehouse, run_id: int) -> dict[str, dict[Any, dict[str,
     }
 
 
-def differences(warehouse: Warehouse, run_id: int, run: Run, held: Mapping[str, Held]) -> list[str]:
+def differences(
+    warehouse: Warehouse, run_id: int, run: Run, held: Mapping[str, Held], cases: Mapping[Any, Case]
+) -> list[str]:
     """Every figure on which the SQL's run and the oracle's run differ, one line each; empty when they agree."""
     by_sql = read_run(warehouse, run_id)
     by_oracle: dict[str, dict[Any, dict[str, Any]]] = {
@@ -120,6 +149,7 @@ def differences(warehouse: Warehouse, run_id: int, run: Run, held: Mapping[str, 
         "levels": {
             key: {
                 "raw_level": customer.finding.raw_level,
+                "uncapped_level": customer.finding.uncapped_level,
                 "rule_codes": list(customer.finding.rule_codes),
                 "money_at_risk_amount": customer.money_at_risk_amount,
                 "indicator_codes": list(held[key].indicator_codes),
@@ -127,6 +157,10 @@ def differences(warehouse: Warehouse, run_id: int, run: Run, held: Mapping[str, 
             }
             for key, customer in run.customers.items()
             if customer.is_judged
+        },
+        "cases": {
+            key: {name: list(value) if isinstance(value, tuple) else value for name, value in vars(case).items()}
+            for key, case in cases.items()
         },
         "indicators": {
             (key, code): {

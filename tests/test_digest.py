@@ -29,6 +29,9 @@ create table marts.fct_customer_levels (
     warning_level integer, raw_level integer, change text, level_since date, peak_level integer, rule_codes text[],
     indicator_codes text[], money_at_risk_amount numeric
 );
+create table marts.fct_warning_cases (
+    customer_id text, run_id bigint, event text, closed_on date, is_muted boolean, is_held_back boolean
+);
 create table marts.fct_indicator_values (
     customer_id text, run_id bigint, indicator_code text, state text, unknown_reason text
 );
@@ -73,13 +76,14 @@ class World:
         """Open a run that ended in a state."""
         [row] = self.warehouse.rows(
             "insert into ops.run"
-            " (as_of_date, as_of_at, company_time_zone, policy_hash, state, is_backfill, published_at)"
-            " values (%s, %s, 'Asia/Shanghai', 'p', %s, %s, %s) returning run_id",
+            " (as_of_date, as_of_at, company_time_zone, policy_hash, state, is_backfill, published_at, previous_run_id)"
+            " values (%s, %s, 'Asia/Shanghai', 'p', %s, %s, %s, %s) returning run_id",
             (cut_off + timedelta(hours=8) - timedelta(microseconds=1)).date(),
             cut_off,
             state,
             is_backfill,
             PUBLISHED,
+            self.runs[-1] if self.runs else None,
         )
         self.runs.append(row["run_id"])
         return self.runs[-1]
@@ -106,6 +110,9 @@ class World:
         watch: tuple[str, ...] = (),
         kept: dict[str, str] | None = None,
         unknown: tuple[tuple[str, str], ...] = (),
+        event: str | None = None,
+        is_muted: bool = False,
+        is_held_back: bool = False,
     ) -> str:
         """Add a customer to the newest run: its level, why, what else is out of line, what is unknown.
 
@@ -119,6 +126,10 @@ class World:
             " (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '{rule}', %s, %s)",
             *(customer_id, run_id, DAY, name, owner_name, owner, level, level, change),
             *(DAY - timedelta(days=self.customers % 9), level, [*because, *kept], money),
+        )
+        self.warehouse.execute(
+            "insert into marts.fct_warning_cases values (%s, %s, %s, null, %s, %s)",
+            *(customer_id, run_id, event, is_muted, is_held_back),
         )
         states = dict.fromkeys(because, "serious") | dict.fromkeys(watch, "watch") | kept
         for code, state in states.items():
@@ -154,6 +165,10 @@ def world(warehouse: Warehouse) -> World:
         warehouse.execute(
             "insert into policy.indicators values ('p', %s, %s, %s, %s, %s, 'unit', 'high', true)",
             *(code, name, family, department, also),
+        )
+    for level, hours in ((1, 24), (2, 72), (3, 168)):
+        warehouse.execute(
+            "insert into policy.hysteresis_and_budget values ('p', %s, %s)", f"level_{level}_deadline_hours", hours
         )
     return World(warehouse)
 
@@ -375,6 +390,65 @@ def test_nobody_gets_the_same_news_twice(world: World) -> None:
     assert "另有持续预警 4 位：二级 1、三级 3\n全部名单请在 BI 视图 bi.warnings 中查看" in text
     assert "另有持续预警 4 位：二级 1、三级 3" in text_of(mail, "html")
     assert "未在此列出" not in text
+
+
+def test_muted_customer_is_told_to_nobody(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "sales@example.cn", department="sales", name="李强")
+    world.customer("静音的客户", is_muted=True)
+    world.customer("另一位客户")
+    assert compose(world.warehouse, run_id) == 2
+    for mail in world.mails().values():
+        assert "另一位客户" in text_of(mail)
+        assert "静音的客户" not in text_of(mail)
+
+
+def test_what_the_budget_holds_back_goes_to_the_head_only_until_it_is_let_through(world: World) -> None:
+    world.recipient("head", "sales@example.cn", department="sales", name="李强")
+    compose(world.warehouse, world.run())
+    held_back = world.run(cut_off=CUT_OFF + timedelta(days=1))
+    world.customer("排在后面的客户", is_held_back=True)
+    assert compose(world.warehouse, held_back) == 1
+    assert "排在后面的客户" in text_of(world.mails()["head:sales", "sales@example.cn"])
+
+    let_through = world.run(cut_off=CUT_OFF + timedelta(days=2))
+    world.customers -= 1
+    world.customer("排在后面的客户", change="unchanged")
+    assert compose(world.warehouse, let_through) == 1
+    assert "* 排在后面的客户 [新增]" in text_of(world.mails()["owner", "wang.fang@example.cn"])
+
+
+def test_customer_that_is_muted_no_longer_is_news(world: World) -> None:
+    compose(world.warehouse, world.run())
+    world.customer("曾静音的客户", is_muted=True)
+    run_id = world.run(cut_off=CUT_OFF + timedelta(days=1))
+    world.customers -= 1
+    world.customer("曾静音的客户", change="unchanged")
+    assert compose(world.warehouse, run_id) == 1
+    assert "* 曾静音的客户 [新增]" in text_of(world.mails()["owner", "wang.fang@example.cn"])
+
+
+def test_reopened_case_is_news_though_the_level_has_not_changed(world: World) -> None:
+    run_id = world.run()
+    world.customer("没有好转的客户", change="unchanged", event="reopened")
+    world.customer("旧客户", change="unchanged")
+    assert compose(world.warehouse, run_id) == 1
+    mail = world.mails()["owner", "wang.fang@example.cn"]
+    assert mail["Subject"] == "【客户预警】6月30日：再次 1 — 王芳"
+    assert "* 没有好转的客户 [再次]" in text_of(mail)
+    assert "* 旧客户" not in text_of(mail)
+
+
+def test_deadlines_are_the_policys(world: World) -> None:
+    run_id = world.run()
+    world.warehouse.execute("update policy.hysteresis_and_budget set value = 100 where parameter like 'level_2%%'")
+    world.warehouse.execute("update policy.hysteresis_and_budget set value = 240 where parameter like 'level_3%%'")
+    for level in (1, 2, 3):
+        world.customer(f"客户{level}", level=level)
+    compose(world.warehouse, run_id)
+    text = text_of(world.mails()["owner", "wang.fang@example.cn"])
+    for told in ("请在 24 小时内处理", "请在 100 小时内处理", "请在 10 天内处理"):
+        assert told in text
 
 
 def test_first_run_of_a_home_is_told_in_full(world: World) -> None:
@@ -661,6 +735,7 @@ def digest(**changes: Any) -> Digest:
         warned=(warned,),
         unknown=(),
         owner_email="wang.fang@example.cn",
+        deadline_hours={1: 24, 2: 72, 3: 168},
     )
     return replace(base, **changes)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,12 +35,12 @@ from early_warning import landing, runs, transform
 from early_warning import policy as policies
 from early_warning.warehouse import Warehouse
 from histories import SHANGHAI
-from judged_by_sql import POLICY, differences, land, land_batch
-from oracle import Batch, Moment, Run, follow, world_of
+from judged_by_sql import changed_policy, differences, land, land_batch
+from oracle import Batch, Moment, Run, follow, follow_cases, world_of
 from oracle.world import KEYS
 
 NEW_YORK = ZoneInfo("America/New_York")
-MARTS = ("dim_customers", "fct_customer_levels", "fct_indicator_values")
+MARTS = ("dim_customers", "fct_customer_levels", "fct_indicator_values", "fct_warning_cases")
 
 
 @dataclass
@@ -145,7 +143,7 @@ class Chain:
             landing.accept(self.warehouse, run_id)
         return run_id
 
-    def _by_oracle(self, run_id: int, moment: Moment) -> tuple[Run, Any]:
+    def _by_oracle(self, run_id: int, moment: Moment) -> tuple[Run, Any, Any]:
         [row] = self.warehouse.rows("select previous_run_id, through_batch_id from ops.run where run_id = %s", run_id)
         world = world_of(
             batch
@@ -158,7 +156,8 @@ class Chain:
         while at in self._judged:
             run, at = self._judged[at]
             chain.insert(0, run)
-        return chain[-1], follow(chain, policy)[-1]
+        held = follow(chain, policy)
+        return chain[-1], held[-1], follow_cases(chain, held, policy)[-1]
 
     def _told(self, other: str, found: list[str]) -> str:
         lines = "\n".join(found[:40])
@@ -171,7 +170,7 @@ def _of(rows: dict[Any, dict[str, Any]], key: Any, column: str) -> Any:
 
 
 def _by_key(rows: list[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
-    return {(row["customer_id"], row.get("indicator_code", "")): row for row in rows}
+    return {(row["customer_id"], row.get("indicator_code", row.get("case_id", ""))): row for row in rows}
 
 
 @contextmanager
@@ -190,26 +189,16 @@ def _locked(warehouse: Warehouse, schema: str, table: str) -> Iterator[None]:
             admin.execute(sql.SQL(set_timeout).format(sql.Identifier(name), sql.SQL("reset")))
 
 
-def changed_policy(folder: Path, table: str = "indicator_parameters", **changes: str) -> Path:
-    """Copy the shipped policy, with other serious values (or settings) of `indicator__parameter` (or `parameter`)."""
-    if not folder.exists():
-        shutil.copytree(POLICY, folder)
-    path = folder / f"{table}.csv"
-    with path.open(encoding="utf-8", newline="") as lines:
-        header, *records = csv.reader(lines)
-    value = header.index("serious") if "serious" in header else header.index("value")
-    for record in records:
-        record[value] = changes.pop("__".join(record[:value]), record[value])
-    assert not changes, f"no such parameters: {changes}"
-    with path.open("w", encoding="utf-8", newline="") as lines:
-        csv.writer(lines, lineterminator="\n").writerows([header, *records])
-    return folder
-
-
 @pytest.fixture
 def policy_folder(tmp_path: Path) -> Path:
-    """The shipped policy, but that a segment of one customer has a rhythm of its own: scripts don't disturb another."""
-    return changed_policy(tmp_path / "policy", "hysteresis_and_budget", min_segment_customers="1")
+    """The shipped policy, but that a segment of one customer has a rhythm of its own: scripts don't disturb another.
+
+    And that a case goes through its life in a few days.
+    """
+    days = {"cooldown_days": "2", "follow_up_days": "1", "reopen_days": "4"}
+    return changed_policy(
+        tmp_path / "policy", "hysteresis_and_budget", min_segment_customers="1", owner_budget="3", **days
+    )
 
 
 # --- each kind of dirt for customers of its own -----------------------------------------------------------------------

@@ -853,7 +853,7 @@ def chain(*levels: tuple[int, int | None], unknown_on: int | None = None) -> lis
         state = IndicatorResult("unknown", "no_data") if day == unknown_on else IndicatorResult("clear")
         found = replace(customer.finding, raw_level=level, source_indicators=sources, breached_indicators=frozenset())
         judged = replace(customer, finding=found, indicators={"overdue_days": state})
-        runs.append(Run(date(2025, 6, day), {"A": judged}))
+        runs.append(Run(Moment.midnight_after(date(2025, 6, day), SHANGHAI), {"A": judged}))
     return runs
 
 
@@ -917,12 +917,17 @@ HAPPENED = {
     "finance.credit_terms": "valid_from",
     "model.churn_scores": "scored_on",
     "credit.scores": "scored_on",
+    "handling.actions": "taken_at",
 }
 
 
 def _lies_ahead(value: object, column: str, moment: Moment) -> bool:
-    """Whether a value is a moment or date after the cut-off; a due date or a policy's may be."""
-    return isinstance(value, date) and column not in {"due_on", "effective_on"} and not moment.has_seen(value)
+    """Whether a value is a moment or date after the cut-off; a due or follow-up date or a policy's may be."""
+    return (
+        isinstance(value, date)
+        and column not in {"due_on", "effective_on", "follow_up_on"}
+        and not moment.has_seen(value)
+    )
 
 
 @SMALL

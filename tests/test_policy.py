@@ -79,6 +79,10 @@ SHARED = row_of("indicator_parameters", parameter="baseline_months")
 NORMAL = row_of("response_standards", priority="normal")
 FREQUENCY = row_of("indicators", indicator_code="order_frequency")
 COOLDOWN = row_of("hysteresis_and_budget", parameter="cooldown_days")
+CAP = row_of("hysteresis_and_budget", parameter="level_1_cap")
+DEADLINE = row_of("hysteresis_and_budget", parameter="level_2_deadline_hours")
+MEASURE = row_of("playbook", department="finance", subject="arrears", warning_level="", step="1")
+NEXT_MEASURE = row_of("playbook", department="finance", subject="arrears", step="2")
 NUMBERED = len((SHIPPED / "response_standards.csv").read_text(encoding="utf-8").splitlines())
 
 
@@ -338,6 +342,44 @@ NUMBERED = len((SHIPPED / "response_standards.csv").read_text(encoding="utf-8").
             "parameter",
             "inactive_days is missing",
             "add it",
+        ),
+        ("hysteresis_and_budget", put(COOLDOWN, value="1.5"), COOLDOWN, "value", "not a whole number", "are whole"),
+        ("hysteresis_and_budget", put(CAP, value="1.01"), CAP, "value", "1.01 is more than all", "1 is no cap"),
+        ("hysteresis_and_budget", put(DEADLINE, value="0"), DEADLINE, "value", "zero hours", "positive number"),
+        ("playbook", put(MEASURE, subject="debts"), MEASURE, "subject", "'debts' is unknown", "correct"),
+        ("playbook", put(MEASURE, action_zh_tw=""), MEASURE, "action_zh_tw", "is empty", "correct"),
+        ("playbook", put(MEASURE, step="0"), MEASURE, "step", "0 is no step", "first measure is 1"),
+        (
+            "playbook",
+            repeat(MEASURE),
+            len((SHIPPED / "playbook.csv").read_text(encoding="utf-8").splitlines()) + 1,
+            "department",
+            f"repeats row {MEASURE}",
+            "keep one",
+        ),
+        (
+            "playbook",
+            drop(department="finance", subject="arrears", step="1"),
+            NEXT_MEASURE - 2,
+            "step",
+            "no first measure comes before it",
+            "add one with step 1",
+        ),
+        (
+            "playbook",
+            drop(department="service", subject="satisfaction"),
+            row_of("indicators", indicator_code="satisfaction"),
+            "department",
+            "service has no measure for satisfaction or satisfaction",
+            "to playbook.csv",
+        ),
+        (
+            "playbook",
+            drop(department="finance", subject="demand_and_arrears"),
+            None,
+            "subject",
+            "finance has no measure for demand_and_arrears",
+            "add a row with step 1",
         ),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from early_warning.embedded.postgres import running_postgres
 from homes import Home, session_folder
 from judged_by_sql import POLICY, differences
-from oracle import Moment, Policy, follow, judge
+from oracle import Moment, Policy, follow, follow_cases, judge
 from real_worlds import LONDON, SAO_PAULO, SHARED_DATA, marketplace_sellers, wholesaler
 
 COMPANIES = Path(__file__).parent / "companies"
@@ -44,7 +44,9 @@ def test_all_sellers_are_judged_as_the_oracle_judges_them(new_home: Home) -> Non
 
     expected = judge(marketplace_sellers(), Moment.midnight_after(day, SAO_PAULO), policy)
     with running_postgres(new_home.folder) as warehouse:
-        assert differences(warehouse, run["run_id"], expected, follow([expected], policy)[0]) == []
+        held = follow([expected], policy)
+        [cases] = follow_cases([expected], held, policy)
+        assert differences(warehouse, run["run_id"], expected, held[0], cases) == []
         [judged] = warehouse.rows(
             "select count(*) as indicator_values, count(*) filter (where state = 'unknown') as unknown,"
             " count(*) filter (where (state = 'unknown') <> (unknown_reason is not null)) as unreasoned"
@@ -74,12 +76,13 @@ def test_ten_days_of_the_wholesaler_each_read_their_file_and_go_on_from_the_day_
     world = wholesaler(days[-1])
     expected = [judge(world, Moment.midnight_after(day, LONDON), policy) for day in days]
     held = follow(expected, policy)
+    cases = follow_cases(expected, held, policy)
     with running_postgres(new_home.folder) as warehouse:
         read = warehouse.rows(
             "select distinct run_id, file_date as day from ops.delivery join ops.batch using (batch_id) order by 1, 2"
         )
-        for run, judged, levels in zip(runs, expected, held, strict=True):
-            assert differences(warehouse, run["run_id"], judged, levels) == [], run["as_of_date"]
+        for run, *by_oracle in zip(runs, expected, held, cases, strict=True):
+            assert differences(warehouse, run["run_id"], *by_oracle) == [], run["as_of_date"]
         kept = warehouse.rows("select from marts.fct_customer_levels where warning_level < coalesce(raw_level, 4)")
     files = sorted(date.fromisoformat(path.name[:10]) for path in (SHARED_DATA / "wholesaler" / "daily").glob("*"))
     assert date(2011, 6, 4) not in files

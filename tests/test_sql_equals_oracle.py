@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +12,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from early_warning.warehouse import Warehouse
 from histories import SHANGHAI, History, histories
-from judged_by_sql import POLICY, differences, judge_by_sql, land
-from oracle import Policy, follow, judge
-
-
-@pytest.fixture(scope="module")
-def policy() -> Policy:
-    return Policy.read(POLICY)
+from judged_by_sql import POLICY, changed_policy, differences, judge_by_sql, land
+from oracle import Policy, follow, follow_cases, judge
 
 
 @cache
@@ -48,18 +44,30 @@ def _volume(history: History) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lot", range(8))
-def test_random_histories_are_judged_as_the_oracle_judges_them(postgres: Any, policy: Policy, lot: int) -> None:
+def test_random_histories_are_judged_as_the_oracle_judges_them(postgres: Any, tmp_path: Path, lot: int) -> None:
     history = drawn_histories()[lot]
     warehouse = postgres.create()
-    assert list(_differences(warehouse, history, policy)) == []
+    assert list(_differences(warehouse, history, _policy(lot, tmp_path / "policy"))) == []
     postgres.drop(warehouse)
 
 
-def _differences(warehouse: Warehouse, history: History, policy: Policy) -> Iterator[str]:
-    land(warehouse, history.world, SHANGHAI)
+def _policy(lot: int, folder: Path) -> Path:
+    """The shipped policy, or one with tight caps and budget under which a case goes through its life in days."""
+    if lot % 2:
+        return POLICY
+    tight = {"level_1_cap": "0.06", "level_2_cap": "0.1", "level_3_cap": "0.3", "owner_budget": "3"}
+    days = {"cooldown_days": "1", "follow_up_days": "1", "reopen_days": "6"}
+    return changed_policy(folder, "hysteresis_and_budget", **tight, **days)
+
+
+def _differences(warehouse: Warehouse, history: History, policy_folder: Path) -> Iterator[str]:
+    policy = Policy.read(policy_folder)
+    land(warehouse, history.world, SHANGHAI, policy_folder)
     judged = []
     for moment in history.moments:
         run_id = judge_by_sql(warehouse, moment, SHANGHAI)
         judged.append(judge(history.world, moment, policy))
-        held = follow(judged, policy)[-1]
-        yield from (f"{moment.as_of_date}: {line}" for line in differences(warehouse, run_id, judged[-1], held))
+        held = follow(judged, policy)
+        cases = follow_cases(judged, held, policy)
+        found = differences(warehouse, run_id, judged[-1], held[-1], cases[-1])
+        yield from (f"{moment.as_of_date}: {line}" for line in found)

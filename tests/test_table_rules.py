@@ -42,12 +42,15 @@ PARTED_BY_OTHERS = {
     "base_sales__competitor_signals": BY_RECORD,
     "base_sales__interactions": BY_RECORD,
     "base_sales__orders": BY_RECORD,
+    "base_handling__actions": BY_RECORD,
     "base_sales__returns": BY_RECORD,
     "base_service__surveys": BY_RECORD,
     "base_service__tickets": BY_RECORD,
     "stg_sales__policy_signals": "no customer: an industry's, small enough to be a reference table",
     "stg_ops__batches": "ops.batch is a reference table",
     "int_rules_fired": "policy.level_conditions is a reference table",
+    "int_levels_capped": "a cap is a share of all customers; only those with a level are ranked",
+    "int_warnings": "a budget is an owner's; only those with a level are ranked",
 }
 """Models whose windows or `distinct on` don't begin with customer_id."""
 

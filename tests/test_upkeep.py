@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from dirty_days import ALL_STAMPED, DIRT, SOME_APPEND, Scene, Sources, settle
-from early_warning import landing, runs, tasks, upkeep
+from early_warning import landing, runs, transform, upkeep
 from early_warning.digest import UnknownMail, outbox_resend, outbox_show
 from early_warning.embedded.postgres import airflow_dsn, running_postgres
 from early_warning.problems import ConfigurationError
@@ -26,8 +26,9 @@ from early_warning.settings import PROJECT, Retention, load_company
 from early_warning.warehouse import Warehouse, migrate
 from histories import SHANGHAI
 from homes import Home, demo_company, environment, postbox, published
+from judged_by_sql import changed_policy
 from oracle import Moment
-from test_incremental import LEAP_DAYS, Chain, changed_policy
+from test_incremental import LEAP_DAYS, Chain
 from test_landing import contents, deliver, order, sales
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -243,6 +244,22 @@ def test_dropped_run_that_is_gone_on_with_is_there_again(judged: Warehouse) -> N
     upkeep.tidy(judged, SHORT)
     assert failed in runs_with_rows(judged)
     assert date(2026, 6, 6) in shown_days(judged)
+
+
+def test_how_a_case_ended_stays_when_its_run_goes(judged: Warehouse) -> None:
+    judged.execute(
+        "create table marts.fct_warning_cases (customer_id text, run_id bigint, as_of_date date, closed_on date)"
+    )
+    judged.execute("create index on marts.fct_warning_cases (run_id)")
+    publish_days(judged, date(2026, 1, 1), TODAY)
+    judged.execute(
+        "insert into marts.fct_warning_cases select 'C', run_id, as_of_date, case when as_of_date >= '2026-01-05'"
+        " then date '2026-01-05' end from ops.run"
+    )
+    upkeep.tidy(judged, SHORT)
+    days = values(judged, "select as_of_date from marts.fct_warning_cases order by 1")
+    assert days == sorted({date(2026, 1, 5), *shown_days(judged)})
+    assert upkeep.tidy(judged, SHORT).dropped == {}
 
 
 # --- what only explains -------------------------------------------------------------------------------------------
@@ -561,7 +578,7 @@ def test_upkeep_gives_way_to_a_transform(judged: Warehouse, monkeypatch: pytest.
     monkeypatch.setenv("EARLY_WARNING_DSN", judged.dsn)
     monkeypatch.setenv("EARLY_WARNING_READER_DSN", judged.reader_dsn)
     before = everything(judged)
-    with tasks._alone_in_staging(), pytest.raises(upkeep.WarehouseBusy, match="a run is at work"):
+    with transform.alone(judged), pytest.raises(upkeep.WarehouseBusy, match="a run is at work"):
         upkeep.tidy(judged, SHORT)
     assert everything(judged) == before
     upkeep.tidy(judged, SHORT)

@@ -37,7 +37,13 @@ DEPARTMENTS = ("sales", "service", "product", "finance")
 _STATES = ("serious", "watch")
 _OPERATORS = (">=", ">", "<", "<=", "=")
 
-SETTINGS = ("cooldown_days", "inactive_days", "inactive_gap_multiple", "min_segment_customers")
+JOINT = "demand_and_arrears"  # the playbook's subject for a customer that orders less and owes
+_LEVELS = ("1", "2", "3")
+
+_CAPS = tuple(f"level_{level}_cap" for level in _LEVELS)
+_DEADLINES = tuple(f"level_{level}_deadline_hours" for level in _LEVELS)
+_WHOLE = ("cooldown_days", "inactive_days", "min_segment_customers", "owner_budget", "follow_up_days", "reopen_days")
+SETTINGS = (*_WHOLE, "inactive_gap_multiple", *_CAPS, *_DEADLINES)
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,7 @@ _TABLES: dict[str, tuple[tuple[str, ...], dict[str, Callable[[str], Any]]]] = {
         ("rule_code",),
         {
             "rule_code": _text,
-            "warning_level": lambda cell: int(_one_of("1", "2", "3")(cell)),
+            "warning_level": lambda cell: int(_one_of(*_LEVELS)(cell)),
             "kind": _one_of("all_of", "count_of"),
             "least_state": _optional(_one_of(*_STATES)),
             "how_many": _optional(_whole),
@@ -158,6 +164,18 @@ _TABLES: dict[str, tuple[tuple[str, ...], dict[str, Callable[[str], Any]]]] = {
     ),
     "response_standards": (("priority",), {"priority": _text, "hours": _number}),
     "hysteresis_and_budget": (("parameter",), {"parameter": _one_of(*SETTINGS), "value": _number}),
+    "playbook": (
+        ("department", "subject", "warning_level", "step"),
+        {
+            "department": _one_of(*DEPARTMENTS),
+            "subject": lambda cell: _one_of(JOINT, *FAMILIES, *declared())(cell),
+            "warning_level": _one_of("", *_LEVELS),
+            "step": _whole,
+            "action_zh_cn": _text,
+            "action_zh_tw": _text,
+            "action_en": _text,
+        },
+    ),
 }
 
 
@@ -174,6 +192,8 @@ def load(folder: Path) -> Policy:
         problems += _rule_problems(numbered)
         problems += _condition_problems(numbered)
         problems += _standard_problems(numbered)
+        problems += _setting_problems(numbered)
+        problems += _playbook_problems(numbered)
     if problems:
         raise ConfigurationError(problems)
     tables = {table: tuple(row for _, row in rows) for table, rows in numbered.items()}
@@ -351,9 +371,44 @@ def _standard_problems(numbered: Numbered) -> Iterator[Problem]:
     for number, row in numbered["response_standards"]:
         if row["hours"] == 0:
             yield _entry(file, number, "hours", "nobody answers in zero hours", "write a positive number")
+
+
+def _setting_problems(numbered: Numbered) -> Iterator[Problem]:
+    file = "hysteresis_and_budget.csv"
+    for number, row in numbered["hysteresis_and_budget"]:
+        name, value = row["parameter"], row["value"]
+        if name in (*_WHOLE, *_DEADLINES) and value != int(value):
+            yield _entry(file, number, "value", f"{value} is not a whole number", "days, hours and counts are whole")
+        elif name in _DEADLINES and value == 0:
+            yield _entry(file, number, "value", "nobody reacts in zero hours", "write a positive number")
+        elif name in _CAPS and value > 1:
+            yield _entry(file, number, "value", f"{value} is more than all", "write a share; 1 is no cap")
     missing = set(SETTINGS) - {row["parameter"] for _, row in numbered["hysteresis_and_budget"]}
     for name in sorted(missing):
-        yield Problem(f"{name} is missing", "add it", file="hysteresis_and_budget.csv", column="parameter")
+        yield Problem(f"{name} is missing", "add it", file=file, column="parameter")
+
+
+def _playbook_problems(numbered: Numbered) -> Iterator[Problem]:
+    """Whoever is warned is told what to do: each indicator's department has a first measure for every level."""
+    file = "playbook.csv"
+    first = {
+        (row["department"], row["subject"], row["warning_level"]) for _, row in numbered["playbook"] if row["step"] == 1
+    }
+    for number, row in numbered["playbook"]:
+        at = (row["department"], row["subject"])
+        if row["step"] == 0:
+            yield _entry(file, number, "step", "0 is no step", "the first measure is 1")
+        elif not any((*at, level) in first for level in ("", row["warning_level"])):
+            yield _entry(file, number, "step", "no first measure comes before it", "add one with step 1")
+    remedy = "add a row with step 1 and an empty warning_level"
+    for department in ("sales", "finance"):
+        if (department, JOINT, "") not in first:
+            yield Problem(f"{department} has no measure for {JOINT}", remedy, file=file, column="subject")
+    for number, row in numbered["indicators"]:
+        department = row["department"]
+        if not {(department, row["indicator_code"], ""), (department, row["family"], "")} & first:
+            message = f"{department} has no measure for {row['indicator_code']} or {row['family']}"
+            yield _entry("indicators.csv", number, "department", message, f"{remedy} to {file}")
 
 
 def store(warehouse: Warehouse, policy: Policy) -> None:

@@ -9,7 +9,7 @@ import csv
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -170,6 +170,17 @@ class Recipient:
 
 
 @dataclass(frozen=True)
+class Mute:
+    """A line of mutes.csv: nobody is mailed about this customer from one day to another, both included."""
+
+    customer_id: str
+    muted_on: date
+    muted_until: date
+    reason: str
+    muted_by: str
+
+
+@dataclass(frozen=True)
 class Company:
     """A checked company folder."""
 
@@ -183,6 +194,7 @@ class Company:
     simulation: SimulationPlan | None
     sources: tuple[Source, ...]
     recipients: tuple[Recipient, ...]
+    mutes: tuple[Mute, ...] = ()
 
     @property
     def policy_folder(self) -> Path:
@@ -231,6 +243,7 @@ def load_company(folder: Path) -> Company:
     zone = company.time_zone if company else "UTC"
     sources = _load_sources(folder, zone, problems)
     recipients = _load_recipients(folder / "recipients.csv", problems)
+    mutes = _load_mutes(folder / "mutes.csv", problems)
     if problems or company is None:
         raise ConfigurationError(problems)
     return Company(
@@ -244,6 +257,7 @@ def load_company(folder: Path) -> Company:
         simulation=company.simulation,
         sources=sources,
         recipients=recipients,
+        mutes=mutes,
     )
 
 
@@ -362,25 +376,64 @@ def _resolve(path: str, folder: Path, file: str) -> tuple[Path, Problem | None]:
 
 
 def _load_recipients(path: Path, problems: list[Problem]) -> tuple[Recipient, ...]:
-    columns = ("role", "department", "name", "email", "language")
-    file = path.name
+    recipients = []
+    for number, row in _rows(path, tuple(field.name for field in fields(Recipient)), problems):
+        problems += _recipient_problems(row, path.name, number)
+        recipients.append(Recipient(**row))
+    return tuple(recipients)
+
+
+def _load_mutes(path: Path, problems: list[Problem]) -> tuple[Mute, ...]:
+    """Mutes, if the company keeps any."""
+    if not path.exists():
+        return ()
+    mutes = []
+    seen: dict[tuple[str, str], int] = {}
+    for number, row in _rows(path, tuple(field.name for field in fields(Mute)), problems):
+        wrong = list(_mute_problems(row, path.name, number))
+        first = seen.setdefault((row["customer_id"], row["muted_on"]), number)
+        if first != number:
+            wrong.append(
+                Problem(f"repeats row {first}", "keep one of the two", file=path.name, row=number, column="muted_on")
+            )
+        problems += wrong
+        if not wrong:
+            first_day, last_day = (date.fromisoformat(row[name]) for name in ("muted_on", "muted_until"))
+            mutes.append(Mute(row["customer_id"], first_day, last_day, row["reason"], row["muted_by"]))
+    return tuple(mutes)
+
+
+def _rows(path: Path, columns: tuple[str, ...], problems: list[Problem]) -> list[tuple[int, dict[str, str]]]:
+    """Numbered lines of a CSV with exactly these columns; none if it can't be read so."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
             header, rows = tuple(reader.fieldnames or ()), list(reader)
     except (FileNotFoundError, UnicodeDecodeError) as error:
-        problems.append(Problem(f"not readable: {error}", "write it as UTF-8 CSV", file=file))
-        return ()
+        problems.append(Problem(f"not readable: {error}", "write it as UTF-8 CSV", file=path.name))
+        return []
     if header != columns:
-        problems.append(
-            Problem(f"columns are {', '.join(header)}", f"make them {', '.join(columns)}", file=file, row=1)
-        )
-        return ()
-    recipients = []
-    for number, row in enumerate(rows, start=2):
-        problems += _recipient_problems(row, file, number)
-        recipients.append(Recipient(**{name: (row[name] or "").strip() for name in columns}))
-    return tuple(recipients)
+        message, remedy = f"columns are {', '.join(header)}", f"make them {', '.join(columns)}"
+        problems.append(Problem(message, remedy, file=path.name, row=1))
+        return []
+    return [(number, {name: (row[name] or "").strip() for name in columns}) for number, row in enumerate(rows, start=2)]
+
+
+def _mute_problems(row: dict[str, str], file: str, number: int) -> Iterator[Problem]:
+    """A mute says for whom, until when, why and who decided it."""
+    for column in ("customer_id", "reason", "muted_by"):
+        if not row[column]:
+            yield Problem("is empty", "write it", file=file, row=number, column=column)
+    days = {}
+    for column in ("muted_on", "muted_until"):
+        try:
+            days[column] = date.fromisoformat(row[column])
+        except ValueError:
+            message = f"{row[column]!r} is no date"
+            yield Problem(message, "write it as 2026-06-30", file=file, row=number, column=column)
+    if len(days) == 2 and days["muted_until"] < days["muted_on"]:
+        message = f"{row['muted_until']} lies before {row['muted_on']}"
+        yield Problem(message, "write the last day of the mute", file=file, row=number, column="muted_until")
 
 
 def _recipient_problems(row: dict[str, Any], file: str, number: int) -> list[Problem]:

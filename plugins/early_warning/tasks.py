@@ -7,7 +7,7 @@ can be tried again, alone, in another process.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from early_warning import policy, runs
 from early_warning.problems import ConfigurationError, GateStopped, Problem
-from early_warning.settings import Company, DatabaseSource, Source, company_folder, home, load_company
+from early_warning.settings import Company, DatabaseSource, Mute, Source, company_folder, home, load_company
 from early_warning.smtp import SmtpSettings
 from early_warning.warehouse import Warehouse
 
@@ -56,6 +56,7 @@ def open_run(as_of: str) -> int:
     policy.store(warehouse(), rules)
     run_id = runs.open_run(warehouse(), moment, current.time_zone, rules.policy_hash)
     with runs.step(warehouse(), run_id, "open_run"):
+        note_mutes(warehouse(), run_id, moment.as_of_date, current.mutes)
         if current.simulation:
             simulate(current, moment.as_of_date)
     return run_id
@@ -106,6 +107,18 @@ def enrol(ledger: Warehouse, current: Company) -> None:
                 "insert into ops.recipient (role, department, name, email, language) values (%s, %s, %s, %s, %s)",
                 [(one.role, one.department, one.name, one.email, one.language) for one in current.recipients],
             )
+
+
+def note_mutes(ledger: Warehouse, run_id: int, day: date, mutes: Iterable[Mute]) -> None:
+    """Keep the mutes that a run goes by: those in force on its day."""
+    in_force = [mute for mute in mutes if mute.muted_on <= day <= mute.muted_until]
+    with ledger.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("delete from ops.mute where run_id = %s", (run_id,))
+        cursor.executemany(
+            "insert into ops.mute (customer_id, run_id, muted_on, muted_until, reason, muted_by)"
+            " values (%s, %s, %s, %s, %s, %s)",
+            [(m.customer_id, run_id, m.muted_on, m.muted_until, m.reason, m.muted_by) for m in in_force],
+        )
 
 
 def simulate(current: Company, through: date) -> None:
@@ -197,7 +210,7 @@ def transform(run: int) -> int:
     from early_warning import transform as dbt
 
     with runs.step(warehouse(), run, "transform") as step:
-        with _alone_in_staging():
+        with dbt.alone(warehouse()):
             dbt.build(warehouse(), run)
         step.rows = warehouse().rows("select count(*) as judged from marts.fct_customer_levels where run_id = %s", run)[
             0
@@ -274,14 +287,6 @@ _REMEDIES = {
     "running": "Run again: it goes on where it was.",
     "tidy_warehouse": "Runs and readers don't notice. Clear the task, or wait a week: it goes on where it was.",
 }
-
-
-@contextmanager
-def _alone_in_staging() -> Iterator[None]:
-    """Staging and intermediate tables hold one run at a time, whoever else builds (a back-fill beside the day's)."""
-    with warehouse().connect(autocommit=True) as connection:
-        connection.execute("select pg_advisory_lock(hashtext('early_warning.staging'))")
-        yield
 
 
 @contextmanager

@@ -147,9 +147,11 @@ class _Upkeep:
             )
             self._delete("ops.publication", "where run_id in (select run_id from ops.run where dropped_at is not null)")
         for table in self._marts():
-            for run_id in self._dropped_runs_in(table):
+            passing = _PASSING.get(table, sql.SQL("true"))
+            for run_id in self._dropped_runs_in(table, passing):
                 with self._step():
-                    self._delete(table, "where run_id = %(run_id)s", run_id=run_id)
+                    what = sql.SQL("where run_id = %(run_id)s and {}").format(passing)
+                    self._delete(table, what, run_id=run_id)
         for table in ("ops.gate_result", "ops.problem", "ops.run_step"):
             with self._step():
                 self._delete(table, "where run_id in (select run_id from ops.run where dropped_at is not null)")
@@ -254,15 +256,15 @@ class _Upkeep:
         )
         return [table for (table,) in found]
 
-    def _dropped_runs_in(self, table: str) -> list[int]:
-        """Dropped runs that have rows left, found by leaping through the index on run_id."""
+    def _dropped_runs_in(self, table: str, passing: sql.SQL) -> list[int]:
+        """Dropped runs that have rows left to drop, found by leaping through the index on run_id."""
         found = self.connection.execute(
             sql.SQL(
-                "with recursive present as (select min(run_id) as run_id from {table} union all"
-                " select (select min(mart.run_id) from {table} as mart where mart.run_id > present.run_id)"
+                "with recursive present as (select min(run_id) as run_id from {table} where {passing} union all"
+                " select (select min(run_id) from {table} where run_id > present.run_id and {passing})"
                 " from present where present.run_id is not null)"
                 " select run_id from present join ops.run using (run_id) where dropped_at is not null order by run_id"
-            ).format(table=sql.Identifier(*table.split(".")))
+            ).format(table=sql.Identifier(*table.split(".")), passing=passing)
         )
         return [run_id for (run_id,) in found]
 
@@ -283,6 +285,9 @@ def _value(connection: Connection, query: LiteralString | sql.Composed, *paramet
     assert row is not None
     return row[0]
 
+
+# What of a mart goes with its run, if not all: how a case ended is told but once, by the run that closed it.
+_PASSING = {"marts.fct_warning_cases": sql.SQL("closed_on is distinct from as_of_date")}
 
 # A published day goes by its date, a run that no day shows by its age. What runs still need stays: the newest published
 # run, from which the next one goes on; runs that are not finished or owe mails; the run before each of these, and

@@ -7,8 +7,10 @@ function a rule. Clauses are cited as D§n (the domain page) and 0002.n (the poi
     moment = Moment.midnight_after(date(2025, 6, 30), ZoneInfo("Asia/Shanghai"))
     run = judge(world, moment, policy)            # one run, no memory: states, indicators, raw levels
     held = follow([earlier_run, run], policy)     # consecutive runs: warning levels with hysteresis
+    cases = follow_cases([earlier_run, run], held, policy)  # and the life of each warning
 """
 
+from .cases import Case, follow_cases
 from .customers import World
 from .hysteresis import Held, follow
 from .indicators import IndicatorResult
@@ -19,6 +21,7 @@ from .world import Batch, read_world, world_of
 
 __all__ = [
     "Batch",
+    "Case",
     "CustomerResult",
     "Held",
     "IndicatorResult",
@@ -27,6 +30,7 @@ __all__ = [
     "Run",
     "World",
     "follow",
+    "follow_cases",
     "judge",
     "read_world",
     "world_of",

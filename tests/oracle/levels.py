@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -26,11 +26,19 @@ class Finding:
     """What the rules find at one moment."""
 
     raw_level: int | None
+    """After level caps."""
+    uncapped_level: int | None
     rule_codes: tuple[str, ...]
     source_indicators: frozenset[str]
     """What the fired rules of the raw level rest on."""
     breached_indicators: frozenset[str]
     """The serious or watch ones that any fired rule rests on."""
+
+    def at_level(self, level: int) -> "Finding":
+        """The same with another raw level; 4, none, rests on nothing (0002.45)."""
+        if level == 4:
+            return replace(self, raw_level=None, source_indicators=frozenset(), breached_indicators=frozenset())
+        return replace(self, raw_level=level)
 
 
 def raw_finding(indicators: Indicators, policy: Policy) -> Finding:
@@ -41,6 +49,7 @@ def raw_finding(indicators: Indicators, policy: Policy) -> Finding:
     rested_on = frozenset().union(*grounds.values())
     return Finding(
         raw_level=raw_level,
+        uncapped_level=raw_level,
         rule_codes=tuple(rule.rule_code for rule in fired),
         source_indicators=frozenset().union(*(grounds[rule] for rule in fired if rule.warning_level == raw_level)),
         breached_indicators=frozenset(code for code in rested_on if SEVERITY[indicators[code].state] > 0),

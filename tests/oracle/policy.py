@@ -14,9 +14,10 @@ indicator that is never serious have none for serious (0002.28, 0002.39)."""
 
 @dataclass(frozen=True)
 class Indicator:
-    """What the rules need to know of an indicator: its family, which way is bad, whether it is a key one."""
+    """What rules and cases need to know of an indicator."""
 
     family: str
+    department: str
     direction: str
     is_key: bool
 
@@ -77,7 +78,9 @@ class Policy:
         conditions = list(_rows(folder, "level_conditions"))
         return cls(
             indicators={
-                row["indicator_code"]: Indicator(row["family"], row["direction"], row["is_key"] == "true")
+                row["indicator_code"]: Indicator(
+                    row["family"], row["department"], row["direction"], row["is_key"] == "true"
+                )
                 for row in _rows(folder, "indicators")
             },
             parameters=parameters,

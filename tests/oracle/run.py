@@ -1,7 +1,8 @@
 """One run: every present customer judged at a moment, with nothing remembered from other runs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -56,6 +57,7 @@ class CustomerResult:
     open_balance_amount: Decimal | None
     money_at_risk_amount: Decimal | None
     """Null when not judged."""
+    owner_email: str | None
     indicators: Mapping[str, IndicatorResult]
     finding: Finding
     """Raw level, fired rules and what they rest on."""
@@ -63,10 +65,16 @@ class CustomerResult:
 
 @dataclass(frozen=True)
 class Run:
-    """All customers at one moment."""
+    """All customers at one moment, and what people had done by then."""
 
-    as_of_date: date
+    moment: Moment
     customers: Mapping[str, CustomerResult]
+    actions: Sequence[Row] = ()
+
+    @property
+    def as_of_date(self) -> date:
+        """The day judged."""
+        return self.moment.as_of_date
 
 
 def judge(world: World, moment: Moment, policy: Policy) -> Run:
@@ -97,11 +105,46 @@ def judge(world: World, moment: Moment, policy: Policy) -> Run:
         }
         return Facts(moment, policy, orders[key], gaps.get(key), key in in_class_a, arrears, industry, rows)
 
-    results = (_judge_customer(row["customer_id"], facts_of(row), delivered) for row in customers)
-    return Run(moment.as_of_date, {result.customer_id: result for result in results})
+    results = {row["customer_id"]: _judge_customer(row, facts_of(row), delivered) for row in customers}
+    return Run(moment, _capped(results, moment, policy), visible_actions(world.get("handling.actions", ()), moment))
 
 
-def _judge_customer(customer_id: str, facts: Facts, delivered: frozenset[str]) -> CustomerResult:
+def visible_actions(rows: Iterable[Row], moment: Moment) -> tuple[Row, ...]:
+    """Actions before the cut-off that no other one of the same customer corrects (0002.48)."""
+    seen = [row for row in rows if moment.has_seen(row["taken_at"])]
+    corrected = {(row["customer_id"], row["corrects_action_id"]) for row in seen}
+    return tuple(row for row in seen if (row["customer_id"], row["action_id"]) not in corrected)
+
+
+def _capped(results: Mapping[str, CustomerResult], moment: Moment, policy: Policy) -> Mapping[str, CustomerResult]:
+    """Level by level, let those drop one that are too many, the least silent first (0002.45)."""
+    active = sum(result.state == "active" for result in results.values())
+    levels = {key: result.finding.raw_level for key, result in results.items() if result.finding.raw_level}
+    for level in (1, 2, 3):
+        share = policy.settings[f"level_{level}_cap"]
+        if share == 1:
+            continue
+        having = sorted(
+            (key for key, its in levels.items() if its == level), key=lambda key: _risk(results[key], moment)
+        )
+        for key in having[: max(0, len(having) - math.floor(share * active))]:
+            levels[key] = level + 1
+    return {
+        key: replace(result, finding=result.finding.at_level(levels[key])) if key in levels else result
+        for key, result in results.items()
+    }
+
+
+def _risk(result: CustomerResult, moment: Moment) -> tuple[bool, Fraction, Decimal, str]:
+    """What comes first drops first."""
+    money = result.money_at_risk_amount or Decimal()
+    if result.last_ordered_on is None or result.usual_gap_days is None:
+        return False, Fraction(), money, result.customer_id
+    quiet = moment.days_since(result.last_ordered_on) + Fraction(result.usual_gap_days)
+    return True, quiet, money, result.customer_id
+
+
+def _judge_customer(customer: Row, facts: Facts, delivered: frozenset[str]) -> CustomerResult:
     state = customer_state(facts.orders, facts.usual_gap, facts.moment, facts.policy)
     open_balance = facts.arrears.open_balance
     is_judged = state == "active" or open_balance > 0
@@ -112,7 +155,7 @@ def _judge_customer(customer_id: str, facts: Facts, delivered: frozenset[str]) -
     }
     days = facts.orders.days
     return CustomerResult(
-        customer_id=customer_id,
+        customer_id=customer["customer_id"],
         state=state,
         is_judged=is_judged,
         first_ordered_on=days[0] if days else None,
@@ -122,6 +165,7 @@ def _judge_customer(customer_id: str, facts: Facts, delivered: frozenset[str]) -
         revenue_12m_amount=figure(facts.orders.amount_of_last_year) if "sales.orders" in delivered else None,
         open_balance_amount=figure(open_balance) if delivered >= ARREARS else None,
         money_at_risk_amount=_money_at_risk(indicators, open_balance) if is_judged else None,
+        owner_email=customer.get("owner_email"),
         indicators=indicators,
         finding=raw_finding(indicators, facts.policy),
     )

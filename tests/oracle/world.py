@@ -55,9 +55,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("survey_id", "customer_id", "answered_at", "kind", "score", "scale_min", "scale_max", "channel", "comment"),
     ),
     "model.churn_scores": ("customer_id", "scored_on", "probability", "model_version", "reasons"),
+    "handling.actions": (
+        *("action_id", "customer_id", "case_id", "taken_at", "department", "actor", "outcome", "note"),
+        *("follow_up_on", "corrects_action_id"),
+    ),
     CREDIT_SCORES: ("customer_id", "scored_on", "score"),
 }
-"""Contract columns of each data set that the indicators read."""
+"""Contract columns of each data set that indicators and cases read."""
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     **{data_set: columns[:1] for data_set, columns in COLUMNS.items()},

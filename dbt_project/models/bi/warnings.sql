@@ -9,6 +9,8 @@ levels as (select * from {{ ref('fct_customer_levels') }} where warning_level is
 
 customers as (select * from {{ ref('dim_customers') }}),
 
+cases as (select * from {{ ref('fct_warning_cases') }} where closed_on is null),
+
 sentences as (select * from {{ ref('rpt_indicator_sentences') }}),
 
 punctuation as (select * from {{ ref('punctuation') }})
@@ -28,7 +30,7 @@ select
     levels.change,
     levels.level_since,
     levels.peak_level,
-    null::text as case_id,
+    cases.case_id,
     levels.rule_codes,
     levels.indicator_codes,
     (
@@ -45,13 +47,14 @@ select
             and sentences.indicator_code = any(levels.indicator_codes)
     ) as reason,
     levels.money_at_risk_amount,
-    null::timestamptz as deadline_at,
-    false as is_muted,
-    false as is_held_back,
+    cases.deadline_at,
+    coalesce(cases.is_muted, false) as is_muted,
+    coalesce(cases.is_held_back, false) as is_held_back,
     runs.policy_hash
 from levels
 inner join published on levels.run_id = published.run_id
 inner join runs on levels.run_id = runs.run_id
 inner join customers on levels.customer_id = customers.customer_id and levels.run_id = customers.run_id
+left join cases on levels.customer_id = cases.customer_id and levels.run_id = cases.run_id
 cross join company
 inner join punctuation on company.language = punctuation.language

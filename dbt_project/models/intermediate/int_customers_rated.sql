@@ -1,6 +1,6 @@
 {{ config(meta={'key': ['customer_id']}) }}
 
--- Grain: judged customer. The raw level of this run: the gravest rule that fired, all rules kept.
+-- Grain: judged customer. The level that the rules of this run give: the gravest that fired, all rules kept.
 with customers as (select * from {{ ref('int_customers') }} where is_judged),
 
 fired as (select * from {{ ref('int_rules_fired') }}),
@@ -18,7 +18,7 @@ baselines as (
 rules as (
     select
         customer_id,
-        min(warning_level) as raw_level,
+        min(warning_level) as uncapped_level,
         array_agg(rule_code order by warning_level, rule_code) as rule_codes
     from fired
     group by customer_id
@@ -28,8 +28,8 @@ rested as (
     select
         fired.customer_id,
         source.code,
-        fired.warning_level = rules.raw_level as is_gravest,
-        fired.warning_level = rules.raw_level or breached.customer_id is not null as is_shown
+        fired.warning_level = rules.uncapped_level as is_gravest,
+        fired.warning_level = rules.uncapped_level or breached.customer_id is not null as is_shown
     from fired
     inner join rules on fired.customer_id = rules.customer_id
     cross join lateral unnest(fired.source_codes) as source (code)
@@ -47,7 +47,7 @@ sources as (
 
 select
     customers.customer_id,
-    rules.raw_level,
+    rules.uncapped_level,
     coalesce(rules.rule_codes, '{}'::text[]) as rule_codes,
     coalesce(sources.source_codes, '{}'::text[]) as source_codes,
     coalesce(sources.indicator_codes, '{}'::text[]) as indicator_codes,

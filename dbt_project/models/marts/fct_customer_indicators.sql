@@ -2,7 +2,7 @@
 
 -- Grain: run × judged customer, with every ind_ model there is side by side: active customers on all, others on what
 -- they owe. A row an indicator is three times the bytes and many times the index; readers get those from
--- fct_indicator_values, which knows from ops.run whose place is whose. What can't be judged shows no figures.
+-- fct_indicator_values, to which ops.run tells whose place is whose. What can't be judged shows no figures.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
 indicators as (

@@ -10,7 +10,7 @@ with run as (select * from {{ ref('stg_ops__run') }}),
 
 customers as (select * from {{ ref('int_customers') }}),
 
-rated as (select * from {{ ref('int_customers_rated') }}),
+rated as (select * from {{ ref('int_levels_capped') }}),
 
 indicators as (
     select indicators.*
@@ -88,6 +88,7 @@ select
     customers.owner_name,
     customers.owner_email,
     nullif(decided.level, 4) as warning_level,
+    decided.uncapped_level,
     decided.raw_level,
     case
         when decided.level = 4 then null

@@ -19,7 +19,16 @@ settings as (
         max(value) filter (where parameter = 'cooldown_days')::integer as cooldown_days,
         max(value) filter (where parameter = 'inactive_days')::integer as inactive_days,
         max(value) filter (where parameter = 'inactive_gap_multiple') as inactive_gap_multiple,
-        max(value) filter (where parameter = 'min_segment_customers')::integer as min_segment_customers
+        max(value) filter (where parameter = 'min_segment_customers')::integer as min_segment_customers,
+        max(value) filter (where parameter = 'level_1_cap') as level_1_cap,
+        max(value) filter (where parameter = 'level_2_cap') as level_2_cap,
+        max(value) filter (where parameter = 'level_3_cap') as level_3_cap,
+        max(value) filter (where parameter = 'level_1_deadline_hours')::integer as level_1_deadline_hours,
+        max(value) filter (where parameter = 'level_2_deadline_hours')::integer as level_2_deadline_hours,
+        max(value) filter (where parameter = 'level_3_deadline_hours')::integer as level_3_deadline_hours,
+        max(value) filter (where parameter = 'owner_budget')::integer as owner_budget,
+        max(value) filter (where parameter = 'follow_up_days')::integer as follow_up_days,
+        max(value) filter (where parameter = 'reopen_days')::integer as reopen_days
     from {{ source('policy', 'hysteresis_and_budget') }}
     group by policy_hash
 )
@@ -47,7 +56,16 @@ select
     settings.cooldown_days,
     settings.inactive_days,
     settings.inactive_gap_multiple,
-    settings.min_segment_customers
+    settings.min_segment_customers,
+    settings.level_1_cap,
+    settings.level_2_cap,
+    settings.level_3_cap,
+    settings.level_1_deadline_hours,
+    settings.level_2_deadline_hours,
+    settings.level_3_deadline_hours,
+    settings.owner_budget,
+    settings.follow_up_days,
+    settings.reopen_days
 from run
 cross join delivered
 inner join settings on run.policy_hash = settings.policy_hash

@@ -23,7 +23,7 @@ from early_warning.digest.words import Words, words_for
 LARGEST_HTML = 100_000
 _MOST_UNKNOWN = 6
 _LEVELS = (1, 2, 3)
-_NEWS = ("new", "escalated", "eased")
+_NEWS = ("new", "reopened", "escalated", "eased")
 _CHANGES = (*_NEWS, "unchanged")
 
 
@@ -109,6 +109,12 @@ class _Figures:
     def day(self, day: date) -> str:
         return str(format_date(day, self.words.short_date, locale=self.words.locale))
 
+    def act_within(self, hours: int) -> str:
+        """By when to react; whole days from four on."""
+        days, rest = divmod(hours, 24)
+        unit, count = (self.words.days, days) if days > 3 and not rest else (self.words.hours, hours)
+        return self.words.act_within.format(time=unit.format(count=self.number(count)))
+
     def facts(self, warned: Warned) -> list[str]:
         """List what stands under a customer's name: its id, since when, how much money, whose customer."""
         facts = [
@@ -128,7 +134,7 @@ def _subject(digest: Digest, words: Words, figures: _Figures) -> str:
     ]
     news += [
         figures.counted(words.changes[change], count)
-        for change in ("escalated", "eased")
+        for change in _NEWS[1:]
         if (count := _count(digest, _LEVELS, [change]))
     ]
     department = words.departments.get(digest.department or "", digest.department or "")

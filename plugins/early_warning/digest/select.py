@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from email.errors import MessageError
@@ -22,7 +22,7 @@ MOST_WARNINGS = 15
 MOST_SENTENCES = 6
 _LONGEST_NAME, _LONGEST_SENTENCE = 120, 300
 _LONGEST_ADDRESS, _LONGEST_LOCAL_PART = 254, 64  # RFC 5321
-_NEWS = ("new", "escalated")
+_NEWS = ("new", "escalated", "reopened")
 _JOINERS = "\u200c\u200d"  # Persian and emoji need them
 
 
@@ -90,6 +90,7 @@ class Digest:
     """All that one mail says. `counts` covers every warning by level and change, `warned` only the news shown.
 
     `department` is None in an owner's mail. `owner_email`: whose warnings are the whole list, if it is one person's.
+    `deadline_hours`: within how many hours to react to a level.
     """
 
     company: str
@@ -105,6 +106,7 @@ class Digest:
     warned: tuple[Warned, ...]
     unknown: tuple[Unknown, ...]
     owner_email: str | None
+    deadline_hours: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,13 @@ class _Row:
     level_since: date
     indicator_codes: frozenset[str]
     money_at_risk: Decimal
+    is_held_back: bool
+    was_held_back: bool
+
+    @property
+    def to_owner(self) -> _Row:
+        """The row as the owner sees it, to whom what the budget lets through is new."""
+        return replace(self, change="new") if self.was_held_back and self.change == "unchanged" else self
 
 
 @dataclass(frozen=True)
@@ -132,7 +141,8 @@ class _Facts:
     company: Mapping[str, str]
     recipients: Sequence[Mapping[str, str]]
     indicators: Mapping[str, _Indicator]
-    rows: Sequence[_Row]
+    deadline_hours: Mapping[int, int]
+    rows: Sequence[_Row]  # of customers that are not muted
     unknown: Sequence[tuple[str, str, str, int]]  # owner's address, indicator, reason, customers
 
 
@@ -207,9 +217,18 @@ def _read_facts(connection: Connection, run: Run) -> _Facts:
             (run.policy_hash,),
         ).fetchall()
         rows = cursor.execute(
-            "select customer_id, customer_name, owner_name, owner_email, warning_level, change, level_since,"
-            " indicator_codes, money_at_risk_amount"
-            " from marts.fct_customer_levels where run_id = %s and warning_level is not null",
+            "select levels.customer_id, levels.customer_name, levels.owner_name, levels.owner_email,"
+            " levels.warning_level, levels.level_since, levels.indicator_codes, levels.money_at_risk_amount,"
+            " case when cases.event = 'reopened' and levels.change in ('new', 'unchanged') then 'reopened'"
+            "  else levels.change end as change,"
+            " cases.is_held_back, cases.is_muted, before.is_held_back as was_held_back, before.is_muted as was_muted"
+            " from marts.fct_customer_levels as levels"
+            " join ops.run on levels.run_id = run.run_id"
+            " left join marts.fct_warning_cases as cases on levels.customer_id = cases.customer_id"
+            "  and levels.run_id = cases.run_id and cases.closed_on is null"
+            " left join marts.fct_warning_cases as before on levels.customer_id = before.customer_id"
+            "  and run.previous_run_id = before.run_id and before.closed_on is null"
+            " where levels.run_id = %s and levels.warning_level is not null",
             (run.run_id,),
         ).fetchall()
         unknown = cursor.execute(
@@ -221,6 +240,12 @@ def _read_facts(connection: Connection, run: Run) -> _Facts:
             " group by levels.owner_email, vals.indicator_code, vals.unknown_reason",
             (run.run_id,),
         ).fetchall()
+        deadlines = cursor.execute(
+            "select level, value::integer as hours from generate_series(1, 3) as level"
+            " join policy.hysteresis_and_budget on parameter = format('level_%%s_deadline_hours', level)"
+            " where policy_hash = %s",
+            (run.policy_hash,),
+        ).fetchall()
     return _Facts(
         company=company,
         recipients=recipients,
@@ -230,7 +255,8 @@ def _read_facts(connection: Connection, run: Run) -> _Facts:
             )
             for row in indicators
         },
-        rows=sorted((_row(row) for row in rows), key=_rank),
+        deadline_hours={row["level"]: row["hours"] for row in deadlines},
+        rows=sorted((_row(row) for row in rows if not row["is_muted"]), key=_rank),
         unknown=[
             (row["owner_email"] or "", row["indicator_code"], row["unknown_reason"] or "no_data", row["customers"])
             for row in unknown
@@ -245,10 +271,12 @@ def _row(row: Mapping[str, Any]) -> _Row:
         owner_name=plain(row["owner_name"]),
         owner_email=row["owner_email"] or "",
         level=row["warning_level"],
-        change=row["change"] or "unchanged",
+        change="new" if row["was_muted"] and row["change"] == "unchanged" else row["change"] or "unchanged",
         level_since=row["level_since"],
         indicator_codes=frozenset(row["indicator_codes"] or ()),
         money_at_risk=row["money_at_risk_amount"] or Decimal(0),
+        is_held_back=bool(row["is_held_back"]),
+        was_held_back=bool(row["was_held_back"]),
     )
 
 
@@ -272,7 +300,7 @@ def _to_owners(facts: _Facts) -> Iterator[_Mailing]:
     rows: dict[str, list[_Row]] = defaultdict(list)
     unknown: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
     names: dict[str, str] = {}
-    for row in facts.rows:
+    for row in sorted((row.to_owner for row in facts.rows if not row.is_held_back), key=_rank):
         for address in readers(row.owner_email):
             rows[address].append(row)
             if usable_address(row.owner_email):
@@ -355,6 +383,7 @@ def _digest(facts: _Facts, run: Run, mailing: _Mailing, wording: _Wording) -> Di
         warned=tuple(_warned(facts, row, mailing, wording) for row in mailing.shown),
         unknown=_unknown(facts, mailing, wording),
         owner_email=mailing.owner_email,
+        deadline_hours=facts.deadline_hours,
     )
 
 

@@ -49,7 +49,9 @@ class Words:
     gravity: dict[int, str]
     count: str
     counted: str
-    act_within: dict[int, str]
+    act_within: str
+    hours: str
+    days: str
     changes: dict[str, str]
     states: dict[str, str]
     unknown_reasons: dict[str, str]
@@ -94,8 +96,10 @@ _ZH_CN = Words(
     gravity={1: "极高", 2: "较高", 3: "轻微"},
     count="{count} 位",
     counted="{what} {count}",
-    act_within={1: "请在 24 小时内处理", 2: "请在 72 小时内处理", 3: "请在 7 天内处理"},
-    changes={"new": "新增", "escalated": "升级", "eased": "降级", "unchanged": "持续"},
+    act_within="请在 {time}内处理",
+    hours="{count} 小时",
+    days="{count} 天",
+    changes={"new": "新增", "reopened": "再次", "escalated": "升级", "eased": "降级", "unchanged": "持续"},
     states={"serious": "严重", "watch": "关注", "clear": "已恢复", "unknown": "待判断", "silent": "依据"},
     unknown_reasons={
         "no_data": "没有数据",
@@ -153,8 +157,16 @@ _EN = Words(
     gravity={1: "very high", 2: "high", 3: "slight"},
     count="{count}",
     counted="{what}: {count}",
-    act_within={1: "act within 24 h", 2: "act within 72 h", 3: "act within 7 days"},
-    changes={"new": "new", "escalated": "escalated", "eased": "eased", "unchanged": "unchanged"},
+    act_within="act within {time}",
+    hours="{count} h",
+    days="{count} days",
+    changes={
+        "new": "new",
+        "reopened": "again",
+        "escalated": "escalated",
+        "eased": "eased",
+        "unchanged": "unchanged",
+    },
     states={"serious": "serious", "watch": "watch", "clear": "recovered", "unknown": "unknown", "silent": "basis"},
     unknown_reasons={
         "no_data": "no data",

@@ -45,6 +45,17 @@ create table if not exists ops.run (
     dropped_at timestamptz -- by upkeep: no run goes on from it, no day shows it, its rows are gone or will be
 );
 
+-- Whom a run did not tell about, since a person had said so.
+create table if not exists ops.mute (
+    customer_id text not null,
+    run_id bigint not null,
+    muted_on date not null,
+    muted_until date not null,
+    reason text not null,
+    muted_by text not null,
+    primary key (customer_id, run_id, muted_on)
+);
+
 create table if not exists ops.run_step (
     run_id bigint not null references ops.run (run_id),
     step text not null,

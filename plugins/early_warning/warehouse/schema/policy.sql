@@ -64,3 +64,15 @@ create table if not exists policy.hysteresis_and_budget (
     value numeric not null,
     primary key (policy_hash, parameter)
 );
+
+create table if not exists policy.playbook (
+    policy_hash text not null references policy.policy (policy_hash),
+    department text not null,
+    subject text not null, -- an indicator, a family, or demand_and_arrears
+    warning_level text not null, -- 1, 2, 3; empty: every level
+    step integer not null check (step > 0),
+    action_zh_cn text not null,
+    action_zh_tw text not null,
+    action_en text not null,
+    primary key (policy_hash, department, subject, warning_level, step)
+);

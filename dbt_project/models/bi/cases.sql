@@ -1,0 +1,71 @@
+-- Warning case, as the newest published run knows it: what is open in it, and the last row of each that was closed before.
+-- Only runs that this one goes on from count; a back-fill beside them has cases of its own day only.
+with recursive runs as (select * from {{ source('ops', 'run') }}),
+
+newest as (
+    select run_id
+    from {{ source('ops', 'publication') }}
+    order by as_of_date desc
+    limit 1
+),
+
+chain as (
+    select
+        runs.run_id,
+        runs.previous_run_id,
+        true as is_newest
+    from runs
+    inner join newest on runs.run_id = newest.run_id
+    union all
+    select
+        runs.run_id,
+        runs.previous_run_id,
+        false as is_newest
+    from runs
+    inner join chain on runs.run_id = chain.previous_run_id
+),
+
+told as (
+    select cases.*
+    from {{ ref('fct_warning_cases') }} as cases
+    inner join chain on cases.run_id = chain.run_id
+    where cases.closed_on = cases.as_of_date or (chain.is_newest and cases.closed_on is null)
+)
+
+select distinct on (told.customer_id, told.case_id)
+    told.customer_id,
+    told.case_id,
+    told.as_of_date,
+    told.run_id,
+    customers.customer_name,
+    customers.owner_name,
+    customers.owner_email,
+    case
+        when told.closed_on is not null then 'closed'
+        when told.handled_at is not null then 'handled'
+        else 'open'
+    end as state,
+    told.event as last_event,
+    told.opened_on,
+    told.raised_at,
+    told.step,
+    told.warning_level,
+    told.peak_level,
+    told.deadline_at,
+    told.handled_at,
+    told.handled_at <= told.deadline_at as is_handled_in_time,
+    told.handling_outcome,
+    told.follow_up_on,
+    told.was_handled,
+    told.closed_on,
+    told.outcome,
+    told.indicator_codes,
+    told.departments,
+    told.is_joint,
+    told.money_at_risk_amount,
+    told.is_muted,
+    told.is_held_back
+from told
+left join {{ ref('dim_customers') }} as customers
+    on told.customer_id = customers.customer_id and told.run_id = customers.run_id
+order by told.customer_id, told.case_id, told.as_of_date desc, told.run_id desc

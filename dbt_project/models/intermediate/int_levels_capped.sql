@@ -1,0 +1,63 @@
+{{ config(materialized='view') }}
+
+-- Grain: judged customer. Its raw level once no level holds more than its share of the active customers: the excess drops
+-- one, who is silent for least first. A cap of 1 is none. Who drops out of level 3 rests on nothing.
+with run as (select * from {{ ref('stg_ops__run') }}),
+
+customers as (select * from {{ ref('int_customers') }}),
+
+rated as (select * from {{ ref('int_customers_rated') }}),
+
+caps as (
+    select
+        {%- for level in [1, 2, 3] %}
+        floor(nullif(max(run.level_{{ level }}_cap), 1) * count(*) filter (where customers.state = 'active')) as most_{{ level }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from customers
+    cross join run
+),
+
+dropped_from_0 as (
+    select
+        rated.customer_id,
+        rated.uncapped_level as level,
+        rated.money_at_risk_amount,
+        customers.silence_days + round(customers.usual_gap_days, 6) as quiet_days
+    from rated
+    inner join customers on rated.customer_id = customers.customer_id
+    where rated.uncapped_level is not null
+)
+
+{%- for level in [1, 2, 3] %},
+
+ranked_{{ level }} as (
+    select
+        dropped.*,
+        row_number() over (
+            partition by dropped.level
+            order by dropped.quiet_days desc nulls last, dropped.money_at_risk_amount desc, dropped.customer_id desc
+        ) as place
+    from dropped_from_{{ level - 1 }} as dropped
+),
+
+dropped_from_{{ level }} as (
+    select
+        ranked.customer_id,
+        ranked.level + (ranked.level = {{ level }} and coalesce(ranked.place > caps.most_{{ level }}, false))::integer as level,
+        ranked.money_at_risk_amount,
+        ranked.quiet_days
+    from ranked_{{ level }} as ranked
+    cross join caps
+)
+{%- endfor %}
+
+select
+    rated.customer_id,
+    rated.uncapped_level,
+    nullif(dropped.level, 4) as raw_level,
+    rated.rule_codes,
+    rated.money_at_risk_amount,
+    case when dropped.level < 4 then rated.source_codes else '{}'::text[] end as source_codes,
+    case when dropped.level < 4 then rated.indicator_codes else '{}'::text[] end as indicator_codes
+from rated
+left join dropped_from_3 as dropped on rated.customer_id = dropped.customer_id
