@@ -86,7 +86,9 @@ def judge_by_sql(warehouse: Warehouse, moment: Moment, zone: ZoneInfo) -> int:
 
 
 def read_run(warehouse: Warehouse, run_id: int) -> dict[str, dict[Any, dict[str, Any]]]:
-    """What a run wrote: customers and levels by customer_id, indicators by (customer_id, indicator_code)."""
+    """What a run wrote: customers and levels by customer_id, indicators by (customer_id, indicator_code), what they say
+    together by pair of indicators, and by item_kind and item_id.
+    """
     return {
         "customers": {
             row["customer_id"]: row
@@ -99,6 +101,14 @@ def read_run(warehouse: Warehouse, run_id: int) -> dict[str, dict[Any, dict[str,
         "indicators": {
             (row["customer_id"], row["indicator_code"]): row
             for row in warehouse.rows("select * from marts.fct_indicator_values where run_id = %s", run_id)
+        },
+        "associations": {
+            (row["indicator_code_a"], row["indicator_code_b"]): row
+            for row in warehouse.rows("select * from marts.fct_indicator_associations where run_id = %s", run_id)
+        },
+        "products": {
+            (row["item_kind"], row["item_id"]): row
+            for row in warehouse.rows("select * from marts.fct_product_quality where run_id = %s", run_id)
         },
     }
 
@@ -142,6 +152,8 @@ def differences(warehouse: Warehouse, run_id: int, run: Run, held: Mapping[str, 
             for key, customer in run.customers.items()
             for code, result in customer.indicators.items()
         },
+        "associations": {pair: vars(association) for pair, association in run.associations.items()},
+        "products": {item: vars(quality) for item, quality in run.products.items()},
     }
     found = []
     for table, expected in by_oracle.items():

@@ -37,7 +37,14 @@ DEPARTMENTS = ("sales", "service", "product", "finance")
 _STATES = ("serious", "watch")
 _OPERATORS = (">=", ">", "<", "<=", "=")
 
-SETTINGS = ("cooldown_days", "inactive_days", "inactive_gap_multiple", "min_segment_customers")
+_OF_PRODUCTS = (
+    "product_window_days",
+    "product_baseline_days",
+    "product_min_problems",
+    "product_min_lines",
+    "product_factor",
+)
+SETTINGS = ("cooldown_days", "inactive_days", "inactive_gap_multiple", "min_segment_customers", *_OF_PRODUCTS)
 
 
 @dataclass(frozen=True)
@@ -174,6 +181,7 @@ def load(folder: Path) -> Policy:
         problems += _rule_problems(numbered)
         problems += _condition_problems(numbered)
         problems += _standard_problems(numbered)
+        problems += _product_problems(numbered)
     if problems:
         raise ConfigurationError(problems)
     tables = {table: tuple(row for _, row in rows) for table, rows in numbered.items()}
@@ -354,6 +362,19 @@ def _standard_problems(numbered: Numbered) -> Iterator[Problem]:
     missing = set(SETTINGS) - {row["parameter"] for _, row in numbered["hysteresis_and_budget"]}
     for name in sorted(missing):
         yield Problem(f"{name} is missing", "add it", file="hysteresis_and_budget.csv", column="parameter")
+
+
+def _product_problems(numbered: Numbered) -> Iterator[Problem]:
+    """Settings by which nothing could be conspicuous, or everything would be."""
+    file = "hysteresis_and_budget.csv"
+    for number, row in numbered["hysteresis_and_budget"]:
+        name, value = row["parameter"], row["value"]
+        if name not in _OF_PRODUCTS:
+            continue
+        if value < 1:
+            yield _entry(file, number, "value", f"{name} can't be below 1", "write a greater number")
+        elif name != "product_factor" and value != int(value):
+            yield _entry(file, number, "value", f"{value} is not a whole number", "days and counts are whole")
 
 
 def store(warehouse: Warehouse, policy: Policy) -> None:

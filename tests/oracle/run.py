@@ -1,12 +1,13 @@
 """One run: every present customer judged at a moment, with nothing remembered from other runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
 from .arrears import Arrears
+from .associations import Association, associations
 from .customers import (
     CustomerState,
     Orders,
@@ -23,6 +24,7 @@ from .indicators import ARREARS, DEFINITIONS, Facts, IndicatorResult, decide
 from .levels import Finding, raw_finding
 from .moment import Moment
 from .policy import Policy
+from .products import Quality, product_quality
 
 CREDIT_FAMILIES = frozenset({"arrears", "credit"})
 """What prospects and lapsed customers are judged on, if they owe anything (D§1, 0002.7)."""
@@ -63,10 +65,13 @@ class CustomerResult:
 
 @dataclass(frozen=True)
 class Run:
-    """All customers at one moment."""
+    """All customers at one moment, and what they say together."""
 
     as_of_date: date
     customers: Mapping[str, CustomerResult]
+    associations: Mapping[tuple[str, str], Association] = field(default_factory=dict)
+    products: Mapping[tuple[str, str], Quality] = field(default_factory=dict)
+    """By item_kind and item_id."""
 
 
 def judge(world: World, moment: Moment, policy: Policy) -> Run:
@@ -97,8 +102,13 @@ def judge(world: World, moment: Moment, policy: Policy) -> Run:
         }
         return Facts(moment, policy, orders[key], gaps.get(key), key in in_class_a, arrears, industry, rows)
 
-    results = (_judge_customer(row["customer_id"], facts_of(row), delivered) for row in customers)
-    return Run(moment.as_of_date, {result.customer_id: result for result in results})
+    results = [_judge_customer(row["customer_id"], facts_of(row), delivered) for row in customers]
+    return Run(
+        moment.as_of_date,
+        {result.customer_id: result for result in results},
+        associations(policy.indicators, [result.indicators for result in results]),
+        product_quality(world, moment, policy),
+    )
 
 
 def _judge_customer(customer_id: str, facts: Facts, delivered: frozenset[str]) -> CustomerResult:

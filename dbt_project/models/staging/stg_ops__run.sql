@@ -19,7 +19,12 @@ settings as (
         max(value) filter (where parameter = 'cooldown_days')::integer as cooldown_days,
         max(value) filter (where parameter = 'inactive_days')::integer as inactive_days,
         max(value) filter (where parameter = 'inactive_gap_multiple') as inactive_gap_multiple,
-        max(value) filter (where parameter = 'min_segment_customers')::integer as min_segment_customers
+        max(value) filter (where parameter = 'min_segment_customers')::integer as min_segment_customers,
+        max(value) filter (where parameter = 'product_window_days')::integer as product_window_days,
+        max(value) filter (where parameter = 'product_baseline_days')::integer as product_baseline_days,
+        max(value) filter (where parameter = 'product_min_problems')::integer as product_min_problems,
+        max(value) filter (where parameter = 'product_min_lines')::integer as product_min_lines,
+        max(value) filter (where parameter = 'product_factor') as product_factor
     from {{ source('policy', 'hysteresis_and_budget') }}
     group by policy_hash
 )
@@ -47,7 +52,12 @@ select
     settings.cooldown_days,
     settings.inactive_days,
     settings.inactive_gap_multiple,
-    settings.min_segment_customers
+    settings.min_segment_customers,
+    run.as_of_date - settings.product_window_days + 1 as product_window_start,
+    run.as_of_date - settings.product_window_days - settings.product_baseline_days + 1 as product_baseline_start,
+    settings.product_min_problems,
+    settings.product_min_lines,
+    settings.product_factor
 from run
 cross join delivered
 inner join settings on run.policy_hash = settings.policy_hash
