@@ -99,7 +99,7 @@ def _land(
     """Land what became known between two moments of the orders placed in each piece of time, and of the customers."""
     batches, landed = {}, {}
     for name in (*_OF_CUSTOMERS, *_EVENTS):
-        mode = "snapshot" if name == "sales.customers" else "append"
+        mode = "snapshot" if name in ("sales.customers", "sales.products") else "append"
         batches[name] = _value(cursor, _BATCH, {"data_set": name, "mode": mode})
         landed[name] = 0
     moments = {"since": since, "until": until}
@@ -252,6 +252,11 @@ from (
 ) as known
 order by number
 """,
+    "sales.products": """
+insert into landing.sales_products (product_id, name, category, _batch_id)
+select 'P' || number, 'Product ' || number, 'category ' || number %% 25, %(batch_id)s
+from generate_series(0, 499) as number
+""",
     # Everyone starts with a limit; one in eight got a lower one at some time of the last 400 days.
     "finance.credit_terms": """
 insert into landing.finance_credit_terms (
@@ -384,6 +389,26 @@ cross join lateral (
 ) as known
 cross join lateral (select greatest(placed_at, fulfilled, cancelled, corrected) as updated_at) as last
 where updated_at >= %(since)s
+order by placed_at
+""",
+    # One line or two, as often as not; a few products make most of the sales.
+    "sales.order_lines": """
+insert into landing.sales_order_lines (
+    customer_id, order_id, line_no, product_id, quantity, amount, updated_at, _batch_id
+)
+select
+    customer_id,
+    'O' || order_no,
+    line_no,
+    'P' || floor(500 * benchmark.chance(key, 30 + line_no) ^ 2),
+    1,
+    amount / lines,
+    placed_at,
+    %(batch_id)s
+from placed
+cross join lateral (select 1 + (key >> 6 & 1)::integer as lines) as counted
+cross join generate_series(1, lines) as line_no
+where placed_at >= %(since)s and placed_at < %(until)s
 order by placed_at
 """,
     "sales.returns": """

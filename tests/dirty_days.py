@@ -16,13 +16,14 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from chapters import DEMAND, INDUSTRIES, OTHER, Pen
+from chapters import DEMAND, INDUSTRIES, OTHER, Pen, sell_products
 from oracle import Batch, Moment
 from oracle.world import COLUMNS, KEYS, LANDED, Mode, Row, key_of, row
 
 _STAMPS_BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
 
 CUSTOMERS, ORDERS = "sales.customers", "sales.orders"
+LINES, PRODUCTS = "sales.order_lines", "sales.products"
 INVOICES, PAYMENTS = "finance.invoices", "finance.payments"
 TICKETS, SURVEYS = "service.tickets", "service.surveys"
 INTERACTIONS, RETURNS = "sales.interactions", "sales.returns"
@@ -31,8 +32,8 @@ TERMS, CHURN = "finance.credit_terms", "model.churn_scores"
 ACTIONS = "handling.actions"
 
 SOME_APPEND: Mapping[str, Mode] = {
-    **dict.fromkeys((ORDERS, INVOICES, PAYMENTS, TICKETS, INTERACTIONS, COMPETITORS, TERMS, ACTIONS), "append"),
-    **dict.fromkeys((CUSTOMERS, SURVEYS, RETURNS, POLICIES, CHURN), "snapshot"),
+    **dict.fromkeys((ORDERS, LINES, INVOICES, PAYMENTS, TICKETS, INTERACTIONS, COMPETITORS, TERMS, ACTIONS), "append"),
+    **dict.fromkeys((CUSTOMERS, PRODUCTS, SURVEYS, RETURNS, POLICIES, CHURN), "snapshot"),
 }
 ALL_APPEND: Mapping[str, Mode] = dict.fromkeys(LANDED, "append")
 ALL_SNAPSHOT: Mapping[str, Mode] = dict.fromkeys(LANDED, "snapshot")
@@ -154,9 +155,20 @@ class Scene:
         return self.sources.remove(data_set, key, stamped=stamped) if key in self.sources.held[data_set] else {}
 
     def order(self, days_ago: int, amount: str = "310", **values: Any) -> str:
-        """Place an order."""
+        """Place an order of one product."""
         values = {"ordered_at": self.instant(days_ago), "amount": Decimal(amount), "currency": "CNY", **values}
-        return self.new(ORDERS, **values)
+        order_id = self.new(ORDERS, **values)
+        self.line(order_id, customer_id=values.get("customer_id", self.customer_id))
+        return order_id
+
+    def line(self, order_id: str, product_id: str = "P1", line_no: int = 1, **values: Any) -> Handle:
+        """Enter a line of an order."""
+        given = {"order_id": order_id, "line_no": line_no, "product_id": product_id, "quantity": 1, "amount": 1}
+        return self.new(LINES, **given | values)
+
+    def product(self, product_id: str, category: str | None = "bolts") -> str:
+        """Put a product into the catalogue."""
+        return self.new(PRODUCTS, product_id=product_id, name=f"Product {product_id}", category=category)
 
     def invoice(self, due_days_ago: int, amount: str = "170", **values: Any) -> str:
         """Bill an amount at 30 days."""
@@ -244,6 +256,7 @@ Script = Callable[[Scene], Iterator[None]]
 
 def settle(scene: Scene) -> None:
     """An ordinary past, so that whatever changes shows in some figure: orders, returns, complaints, scores, debts."""
+    scene.product("P1")
     for customer_id in (scene.customer_id, scene.other_id):
         theirs = Scene(scene.sources, scene.random, customer_id, customer_id)
         group = {"segment": scene.customer_id, "industry": scene.customer_id}
@@ -259,7 +272,7 @@ def settle(scene: Scene) -> None:
         theirs.pay(theirs.invoice(40, "200"), 38, "200")
         theirs.invoice(5, "80")
         for days_ago in (20, 60, 140):
-            theirs.give_back(days_ago)
+            theirs.give_back(days_ago, product_id="P1")
         theirs.terms(200, 1000)
         theirs.churn_score(25, "0.4")
 
@@ -371,6 +384,52 @@ def cancelled_order(scene: Scene) -> Iterator[None]:
         scene.change(ORDERS, order, cancelled_at=scene.instant(0), cancelled_by="customer")
     yield
     scene.change(ORDERS, old, cancelled_at=None, cancelled_by=None)
+    yield
+
+
+def corrected_lines(scene: Scene) -> Iterator[None]:
+    """Lines get another product or order, or go; one comes after its order, another one before."""
+    recent, old, late = scene.order(3), scene.order(140), scene.order(70)
+    scene.line(recent, "P2", 2)
+    scene.remove(LINES, (late, 1))
+    early = scene.line("early", "P3")
+    yield
+    scene.change(LINES, (recent, 2), product_id="P3")
+    scene.change(LINES, (old, 1), product_id="P2", customer_id=scene.other_id)
+    scene.line(late, "P2")
+    scene.new(ORDERS, order_id="early", ordered_at=scene.instant(160), amount=Decimal(1), currency="CNY")
+    yield
+    scene.remove(LINES, early)
+    scene.change(LINES, (old, 1), customer_id=scene.customer_id)
+    yield
+
+
+def complaints_about_orders(scene: Scene) -> Iterator[None]:
+    """What names only an order is about its product, until the order has lines of two, or of none."""
+    bought = [scene.order(days_ago) for days_ago in (150, 45, 44)]
+    for order_id in bought:
+        scene.ticket(20, order_id=order_id)
+        scene.give_back(33, order_id=order_id)
+    named = scene.ticket(7, product_id="P1")
+    yield
+    scene.line(bought[0], "P2", 2)
+    scene.change(LINES, (bought[1], 1), product_id="P3")
+    scene.remove(LINES, (bought[2], 1))
+    scene.change(TICKETS, named, product_id="P2")
+    yield
+    scene.remove(LINES, (bought[0], 1))
+    yield
+
+
+def renamed_product(scene: Scene) -> Iterator[None]:
+    """The catalogue learns of a product, moves it to another category, forgets it."""
+    scene.line(scene.order(30), "P9", 2)
+    yield
+    product = scene.product("P9", "seals")
+    yield
+    scene.change(PRODUCTS, product, category=None, name="Another name")
+    yield
+    scene.remove(PRODUCTS, product)
     yield
 
 
@@ -970,6 +1029,9 @@ DIRT: tuple[Script, ...] = (
     version_without_stamp,
     delivered_twice,
     cancelled_order,
+    corrected_lines,
+    complaints_about_orders,
+    renamed_product,
     cancelled_ahead,
     ordered_ahead,
     emptied_cell,
@@ -1028,12 +1090,16 @@ def life(scene: Scene, rows: Mapping[str, list[dict[str, Any]]]) -> Iterator[Non
         yield
 
 
+BEFORE_ALL = date(2000, 1, 1)
+"""When that happened which has no time of its own."""
+
+
 def _happened_on(record: Row) -> date:
     columns = (
         *("ordered_at", "returned_at", "occurred_at", "observed_on", "opened_at", "answered_at"),
         *("issued_on", "paid_on", "valid_from", "scored_on", "taken_at"),
     )
-    happened = next(record[column] for column in columns if record.get(column))
+    happened = next((record[column] for column in columns if record.get(column)), BEFORE_ALL)
     return happened.date() if isinstance(happened, datetime) else happened
 
 
@@ -1062,6 +1128,7 @@ class Troupe:
                 pen = Pen(customer_id, random.choice(moments), random, {data_set: [] for data_set in COLUMNS})
                 for chapter in (*random.sample(DEMAND, 2), *random.sample(OTHER, 3)):
                     chapter(pen)
+                sell_products(pen.rows, Random(len(pen.rows[ORDERS])))
                 troupe._playing.append((f"life of {customer_id}", life(scene, pen.rows)))
         return troupe
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from chapters import DEMAND, INDUSTRIES, OTHER, Chapter, Pen, is_looked_after
+from chapters import DEMAND, INDUSTRIES, OTHER, Chapter, Pen, is_looked_after, offer_products, sell_products
 from oracle import Moment
 from oracle.world import COLUMNS, row
 
@@ -89,6 +89,8 @@ def histories(
         is_looked_after(pen)
     if with_orphans:
         _live(Pen("nobody", moment, Random(draw(st.integers(0, 2**32 - 1))), rows), list(ALL_CHAPTERS))
+    offer_products(rows)
+    sell_products(rows, Random(len(rows["sales.orders"])))
     return History(_delivered(draw, rows, with_absent_data_sets), moment, draw(_earlier_dates(moment.as_of_date)))
 
 

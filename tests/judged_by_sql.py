@@ -109,7 +109,10 @@ def open_run_of(warehouse: Warehouse, moment: Moment, zone: ZoneInfo) -> int:
 
 
 def read_run(warehouse: Warehouse, run_id: int) -> dict[str, dict[Any, dict[str, Any]]]:
-    """What a run wrote: customers and levels by customer_id, cases and indicators by (customer_id, their code)."""
+    """What a run wrote: customers and levels by customer_id, cases and indicators by (customer_id, their code).
+
+    What all customers say together by pair of indicators, and by item_kind and item_id.
+    """
     return {
         "customers": {
             row["customer_id"]: row
@@ -126,6 +129,14 @@ def read_run(warehouse: Warehouse, run_id: int) -> dict[str, dict[Any, dict[str,
         "indicators": {
             (row["customer_id"], row["indicator_code"]): row
             for row in warehouse.rows("select * from marts.fct_indicator_values where run_id = %s", run_id)
+        },
+        "associations": {
+            (row["indicator_code_a"], row["indicator_code_b"]): row
+            for row in warehouse.rows("select * from marts.fct_indicator_associations where run_id = %s", run_id)
+        },
+        "products": {
+            (row["item_kind"], row["item_id"]): row
+            for row in warehouse.rows("select * from marts.fct_product_quality where run_id = %s", run_id)
         },
     }
 
@@ -176,6 +187,8 @@ def differences(
             for key, customer in run.customers.items()
             for code, result in customer.indicators.items()
         },
+        "associations": {pair: vars(association) for pair, association in run.associations.items()},
+        "products": {item: vars(quality) for item, quality in run.products.items()},
     }
     found = []
     for table, expected in by_oracle.items():

@@ -28,6 +28,7 @@ from demo_states import Judged
 from early_warning.demo import SimulationPlan, first_as_of, prepare
 from early_warning.demo.contacts import CHANNELS
 from early_warning.demo.fates import FATES
+from early_warning.demo.products import FAULTY
 from early_warning.demo.timeline import horizon
 from early_warning.demo.world import World, simulate
 from early_warning.settings import PROJECT
@@ -303,6 +304,41 @@ def test_one_product_line_comes_back_and_is_complained_about_more_than_others(
     shares = sorted((back[name] / sold[name], name) for name in sold)
     assert shares[-1][1] == max(complaints, key=complaints.__getitem__) == "密封件"
     assert shares[-1][0] > 2 * shares[-2][0]
+
+
+def test_one_product_is_newly_complained_about_in_the_shipped_demo_until_its_bad_batch_is_over(
+    shipped: tuple[SimulationPlan, World],
+) -> None:
+    plan, world = shipped
+    day = first_as_of(plan)
+    assert conspicuous(world, day - timedelta(days=90)) == set()
+    assert conspicuous(world, day) == {FAULTY}
+    assert conspicuous(world, day + timedelta(days=120)) == set()
+
+
+def conspicuous(world: World, as_of: date) -> set[str]:
+    """Names of the products and categories that have twice as many problems an order line as in the year before."""
+    day, end = np.datetime64(as_of, "D"), np.datetime64(as_of + timedelta(days=1), "s")
+    is_sold = ~(world.orders["cancelled_at"] < end)[world.lines["order"]]
+    is_complaint = world.tickets["product"] >= 0
+    sold = (world.lines["product"][is_sold], world.orders["ordered_at"][world.lines["order"][is_sold]])
+    back = (world.returns["product"], world.returns["returned_at"])
+    complaints = (world.tickets["product"][is_complaint], world.tickets["opened_at"][is_complaint])
+    found = set()
+    for names in (world.products["name"], world.products["category"]):
+        counted: Counter[tuple[str, str, bool]] = Counter()
+        for kind, (product, happened_at) in (("line", sold), ("problem", back), ("problem", complaints)):
+            age = (day - happened_at.astype("datetime64[D]")).astype(np.int64)
+            within = (age >= 0) & (age < 90 + 365)
+            counted.update(
+                (name, kind, is_late) for name, is_late in zip(names[product[within]], age[within] < 90, strict=True)
+            )
+        for name in set(names):
+            lines, problems = counted[name, "line", True], counted[name, "problem", True]
+            usual = counted[name, "problem", False] / counted[name, "line", False]
+            if problems >= 10 and problems / lines > 2 * usual:
+                found.add(name)
+    return found
 
 
 def test_each_indicator_of_the_shipped_demo_has_customers_in_every_state_and_few_that_breach(

@@ -16,7 +16,9 @@ import pytest
 
 from early_warning.digest import compose, outbox_list
 from early_warning.digest.render import LARGEST_HTML, render
-from early_warning.digest.select import Digest, Run, Sentence, Unknown, Warned, plain, usable_address
+from early_warning.digest.select import Digest, Run, Sentence, Unknown, Warned, usable_address
+from early_warning.digest.text import plain
+from early_warning.digest.words import words_for
 from early_warning.warehouse import Warehouse
 
 DAY = date(2026, 6, 30)
@@ -38,6 +40,11 @@ create table marts.fct_indicator_values (
 create table marts.rpt_indicator_sentences (
     customer_id text, run_id bigint, indicator_code text, department text, also_departments text[], state text,
     language text, name text, sentence text
+);
+create table marts.fct_product_quality (
+    item_kind text, item_id text, run_id bigint, as_of_date date, item_name text, category text, window_start date,
+    baseline_start date, line_count bigint, complaint_count bigint, return_count bigint, rate numeric,
+    baseline_rate numeric, ratio numeric, is_conspicuous boolean
 );
 """
 INDICATORS = {
@@ -146,6 +153,26 @@ class World:
                 *(customer_id, run_id, code, reason),
             )
         return customer_id
+
+    def product(
+        self,
+        name: str,
+        *,
+        kind: str = "product",
+        category: str | None = "密封件",
+        complaints: int | None = 23,
+        returns: int | None = 4,
+        baseline_rate: str = "0.02",
+        is_conspicuous: bool | None = True,
+    ) -> None:
+        """Add a product, or a category, of 500 order lines to the newest run; its name is its id."""
+        rate, usual = Decimal((complaints or 0) + (returns or 0)) / 500, Decimal(baseline_rate)
+        self.warehouse.execute(
+            "insert into marts.fct_product_quality"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, 500, %s, %s, %s, %s, %s, %s)",
+            *(kind, name, self.runs[-1], DAY, name, category, DAY - timedelta(days=89), DAY - timedelta(days=454)),
+            *(complaints, returns, rate, usual, rate / usual if usual else None, is_conspicuous),
+        )
 
     def mails(self) -> dict[tuple[str, str], EmailMessage]:
         """Every mail of the outbox by audience and recipient."""
@@ -661,14 +688,140 @@ def test_english_reader_reads_english(world: World) -> None:
     assert not any("\u4e00" <= character <= "\u9fff" for character in text.replace("王芳", "").replace("南方五金", ""))
 
 
-def test_language_without_words_reads_simplified_chinese(world: World) -> None:
+def test_reader_in_taiwan_reads_traditional_chinese(world: World) -> None:
     run_id = world.run()
     world.recipient("head", "sales@example.cn", department="sales", language="zh-TW")
-    world.customer("上海明珠机电有限公司")
+    customer_id = world.customer("上海明珠機電有限公司")
+    world.warehouse.execute(
+        "insert into marts.rpt_indicator_sentences values"
+        " (%s, %s, 'days_since_last_order', 'sales', '{}', 'serious', 'zh-TW', '未購天數', '已 172 天未下單')",
+        *(customer_id, run_id),
+    )
 
     compose(world.warehouse, run_id)
 
-    assert "未购天数：已 172 天未下单" in text_of(world.mails()["head:sales", "sales@example.cn"])
+    mail = world.mails()["head:sales", "sales@example.cn"]
+    assert mail["Subject"] == "【客戶預警】6月30日：新增二級 1 — 業務部"
+    assert "未購天數：已 172 天未下單" in text_of(mail)
+    assert "風險金額合計" in text_of(mail)
+
+
+def test_languages_have_words_of_their_own_for_everything_but_figures() -> None:
+    simplified, *others = (vars(words_for(language)) for language in ("zh-CN", "zh-TW", "en"))
+    same_in_taiwan = {"date", "short_date", "time", "comma", "colon", "count", "counted", "as_of", "since"}
+    same_in_taiwan |= {"greeting", "greeting_nameless", "subject_new"}
+    for words, same in zip(others, (same_in_taiwan, {"count", "time"}), strict=True):
+        assert {name for name in simplified if words[name] == simplified[name]} <= same
+
+
+# Products
+
+
+PRODUCT_MAIL = ("head:product", "product@example.cn")
+
+
+def next_day(world: World) -> int:
+    """Open the run of the day after the newest one."""
+    return world.run(cut_off=CUT_OFF + timedelta(days=len(world.runs)))
+
+
+def test_newly_conspicuous_product_is_news_for_the_head_of_product_alone(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "product@example.cn", department="product", name="赵敏")
+    world.recipient("head", "sales@example.cn", department="sales")
+    world.product("断路器 32A", category="电气元件")
+    world.product("接触器 32A", is_conspicuous=False)
+    world.product("新品", is_conspicuous=None)
+
+    assert compose(world.warehouse, run_id) == 1
+
+    mail = world.mails()[PRODUCT_MAIL]
+    assert mail["Subject"] == "【客户预警】6月30日：问题产品 1 — 产品部 赵敏"
+    text = text_of(mail)
+    assert "* 断路器 32A [新增]\n  产品 断路器 32A · 电气元件\n" in text
+    usual = "此前 365 天每百行 2.0 次，是平时的 2.7 倍"
+    assert f"近 90 天投诉 23 次、退货 4 次，订单明细 500 行：每百行 5.4 次，{usual}" in text
+    assert "接触器" not in text
+    assert "新品" not in text
+    assert "断路器 32A" in text_of(mail, "html")
+
+
+def test_product_is_told_again_only_with_other_news(world: World) -> None:
+    world.recipient("head", "product@example.cn", department="product")
+    first = world.run()
+    world.product("断路器 32A")
+    assert compose(world.warehouse, first) == 1
+    still = next_day(world)
+    world.product("断路器 32A")
+    assert compose(world.warehouse, still) == 0
+    other_news = next_day(world)
+    world.product("断路器 32A")
+    world.customer("上海明珠机电有限公司", because=("complaint_rate",), owner=None)
+
+    assert compose(world.warehouse, other_news) == 1
+
+    [told] = world.warehouse.rows("select mime, subject from ops.outbox where run_id = %s", other_news)
+    assert "问题产品" not in told["subject"]
+    assert "断路器 32A [持续]" in text_of(message_from_bytes(told["mime"], policy=policy.SMTP))
+
+
+def test_product_is_news_to_a_reader_whose_last_mail_did_not_tell_of_it(world: World) -> None:
+    world.recipient("head", "product@example.cn", department="product")
+    first = world.run()
+    world.product("断路器 32A")
+    world.product("密封件", kind="category")
+    compose(world.warehouse, first)
+    calm = next_day(world)
+    world.product("密封件", kind="category")
+    assert compose(world.warehouse, calm) == 0, "that one has recovered is no news"
+    back = next_day(world)
+    world.product("断路器 32A")
+    world.product("密封件", kind="category")
+    assert compose(world.warehouse, back) == 0, "the last mail did tell of it"
+    world.recipient("head", "other@example.cn", department="product")
+    another = next_day(world)
+    world.product("断路器 32A")
+    world.product("骨架油封")
+
+    assert compose(world.warehouse, another) == 2
+
+    rows = world.warehouse.rows("select recipient, subject from ops.outbox where run_id = %s", another)
+    told = {row["recipient"]: row["subject"] for row in rows}
+    assert "问题产品 1 " in told["product@example.cn"]
+    assert "问题产品 2 " in told["other@example.cn"]
+
+
+def test_products_are_told_in_the_readers_language(world: World) -> None:
+    run_id = world.run()
+    for language in ("zh-TW", "en"):
+        world.recipient("head", f"{language.lower()}@example.cn", department="product", language=language)
+    world.product("Seal", kind="category", category="Seal", returns=None, baseline_rate="0")
+
+    compose(world.warehouse, run_id)
+
+    mails = world.mails()
+    taiwan, english = (text_of(mails["head:product", f"{language}@example.cn"]) for language in ("zh-tw", "en"))
+    assert "* Seal [新增]\n  品類\n" in taiwan
+    assert "近 90 天客訴 23 次，訂單明細 500 筆：每百筆 4.6 次，此前 365 天沒有客訴和退貨" in taiwan
+    assert "* Seal [new]\n  category\n" in english
+    assert "complaints 23 in 90 days, on 500 order lines: 4.6 in a hundred, and none in the 365 days before" in english
+
+
+def test_products_with_hostile_names_and_without_end_stay_a_short_list(world: World) -> None:
+    run_id = world.run()
+    world.recipient("head", "product@example.cn", department="product")
+    world.product(HOSTILE, category=HOSTILE, complaints=400)
+    for number in range(12):
+        world.product(f"产品{number:02}")
+
+    compose(world.warehouse, run_id)
+
+    mail = world.mails()[PRODUCT_MAIL]
+    html = text_of(mail, "html")
+    assert "script" not in _Html(html).tags
+    assert "\u202e" not in html + text_of(mail)
+    assert text_of(mail).count("[新增]") == 8
+    assert "另有 5 项" in text_of(mail)
 
 
 # Nothing that a source says can change a mail's form

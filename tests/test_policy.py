@@ -83,6 +83,8 @@ CAP = row_of("hysteresis_and_budget", parameter="level_1_cap")
 DEADLINE = row_of("hysteresis_and_budget", parameter="level_2_deadline_hours")
 MEASURE = row_of("playbook", department="finance", subject="arrears", warning_level="", step="1")
 NEXT_MEASURE = row_of("playbook", department="finance", subject="arrears", step="2")
+FACTOR = row_of("hysteresis_and_budget", parameter="product_factor")
+WINDOW = row_of("hysteresis_and_budget", parameter="product_window_days")
 NUMBERED = len((SHIPPED / "response_standards.csv").read_text(encoding="utf-8").splitlines())
 
 
@@ -335,6 +337,16 @@ NUMBERED = len((SHIPPED / "response_standards.csv").read_text(encoding="utf-8").
         ),
         ("response_standards", put(NORMAL, hours="0"), NORMAL, "hours", "zero hours", "positive number"),
         ("response_standards", drop(priority="normal"), None, None, "the priority normal is missing", "add it"),
+        (
+            "hysteresis_and_budget",
+            put(FACTOR, value="0.5"),
+            FACTOR,
+            "value",
+            "product_factor can't be below 1",
+            "greater",
+        ),
+        ("hysteresis_and_budget", put(WINDOW, value="0"), WINDOW, "value", "can't be below 1", "greater"),
+        ("hysteresis_and_budget", put(WINDOW, value="30.5"), WINDOW, "value", "30.5 is not a whole", "whole"),
         (
             "hysteresis_and_budget",
             drop(parameter="inactive_days"),

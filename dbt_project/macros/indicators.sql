@@ -54,3 +54,12 @@ array[
     {%- endfor %}
 ]
 {%- endmacro -%}
+
+{#- States that were joined into one text ('unknown' for none), as bits: whether each is one of those named. -#}
+{%- macro state_bits(states, named) -%}
+{%- set bits = namespace(text=states) -%}
+{%- for state in ['serious', 'watch', 'clear', 'unknown'] -%}
+{%- set bits.text = "replace(" ~ bits.text ~ ", '" ~ state ~ "', '" ~ ('1' if state in named else '0') ~ "')" -%}
+{%- endfor -%}
+{{ bits.text }}::varbit
+{%- endmacro -%}

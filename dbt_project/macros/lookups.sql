@@ -6,9 +6,11 @@
 
 {#- The same for the rows of a customer's changed months. -#}
 {%- macro of_changed_months(relation, day) -%}
-{%- set of_month = 'kept.customer_id = changed.customer_id and kept.' ~ day ~ ' >= changed.month and kept.' ~ day
-    ~ ' < ' ~ month_after('changed.month') -%}
-{{ looked_up(relation, 'int_cells_changed', of_month) }}
+{{ looked_up(relation, 'int_cells_changed', 'kept.customer_id = changed.customer_id and ' ~ in_changed_month(day)) }}
+{%- endmacro -%}
+
+{%- macro in_changed_month(day) -%}
+kept.{{ day }} >= changed.month and kept.{{ day }} < {{ month_after('changed.month') }}
 {%- endmacro -%}
 
 {#- Rows looked up one changed key after the other. -#}
@@ -46,4 +48,24 @@ select *
 from {{ ref('stg_service__tickets') }}
 where opened_on > run.as_of_date - {{ days }}::integer and opened_on <= run.as_of_date
 {{ one_by_one() }}
+{%- endmacro -%}
+
+{#- The lines of an order that a row names, found by their order for the same reason. From scratch all are read at once. -#}
+{%- macro lines_of(relation) -%}
+select product_id
+from {{ ref('stg_sales__order_lines') }} as lines
+where {{ equal('lines', relation, ['customer_id', 'order_id']) }}
+{{ one_by_one() if not flags.FULL_REFRESH }}
+{%- endmacro -%}
+
+{#- The days of what names an order whose lines changed. -#}
+{%- macro days_of_relined(base, day, condition='true') -%}
+select of_order.{{ day }} as happened_on
+from {{ ref('int_orders_relined') }} as relined
+cross join lateral (
+    select {{ day }}
+    from {{ ref(base) }} as kept
+    where {{ equal('kept', 'relined', ['customer_id', 'order_id']) }} and {{ condition }}
+    {{ one_by_one() }}
+) as of_order
 {%- endmacro -%}

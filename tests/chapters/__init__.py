@@ -14,12 +14,13 @@ from .demand import (
     returns_goods,
     waits_for_deliveries,
 )
+from .goods import offer_products, sell_products
 from .handling import is_looked_after
 from .money import has_a_limit, is_scored, owes, owes_half_a_month, pays_ahead, pays_late, quarrels_over_invoices
 from .pen import Pen
 from .voices import answers_surveys, asks_for_help, complains, grumbles, keeps_in_touch, recommends_us
 
-__all__ = ["DEMAND", "INDUSTRIES", "OTHER", "Chapter", "Pen", "is_looked_after"]
+__all__ = ["DEMAND", "INDUSTRIES", "OTHER", "Chapter", "Pen", "is_looked_after", "offer_products", "sell_products"]
 
 Chapter = Callable[[Pen], None]
 DEMAND: tuple[Chapter, ...] = (

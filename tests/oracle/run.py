@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
 from .arrears import Arrears
+from .associations import Association, associations
 from .customers import (
     CustomerState,
     Orders,
@@ -24,6 +25,7 @@ from .indicators import ARREARS, DEFINITIONS, Facts, IndicatorResult, decide
 from .levels import Finding, raw_finding
 from .moment import Moment
 from .policy import Policy
+from .products import Quality, product_quality
 
 CREDIT_FAMILIES = frozenset({"arrears", "credit"})
 """What prospects and lapsed customers are judged on, if they owe anything (D§1, 0002.7)."""
@@ -65,10 +67,13 @@ class CustomerResult:
 
 @dataclass(frozen=True)
 class Run:
-    """All customers at one moment, and what people had done by then."""
+    """All customers at one moment, what they say together, and what people had done by then."""
 
     moment: Moment
     customers: Mapping[str, CustomerResult]
+    associations: Mapping[tuple[str, str], Association] = field(default_factory=dict)
+    products: Mapping[tuple[str, str], Quality] = field(default_factory=dict)
+    """By item_kind and item_id."""
     actions: Sequence[Row] = ()
 
     @property
@@ -106,7 +111,13 @@ def judge(world: World, moment: Moment, policy: Policy) -> Run:
         return Facts(moment, policy, orders[key], gaps.get(key), key in in_class_a, arrears, industry, rows)
 
     results = {row["customer_id"]: _judge_customer(row, facts_of(row), delivered) for row in customers}
-    return Run(moment, _capped(results, moment, policy), visible_actions(world.get("handling.actions", ()), moment))
+    return Run(
+        moment,
+        _capped(results, moment, policy),
+        associations(policy.indicators, [result.indicators for result in results.values()]),
+        product_quality(world, moment, policy),
+        visible_actions(world.get("handling.actions", ()), moment),
+    )
 
 
 def visible_actions(rows: Iterable[Row], moment: Moment) -> tuple[Row, ...]:

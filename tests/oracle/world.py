@@ -33,6 +33,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("order_id", "customer_id", "ordered_at", "amount", "currency"),
         *("promised_at", "fulfilled_at", "cancelled_at", "cancelled_by"),
     ),
+    "sales.order_lines": ("customer_id", "order_id", "line_no", "product_id", "quantity", "amount"),
+    "sales.products": ("product_id", "name", "category"),
     "sales.returns": ("return_id", "order_id", "product_id", "customer_id", "returned_at", "amount", "reason"),
     "sales.interactions": ("interaction_id", "customer_id", "occurred_at", "channel", "summary"),
     "sales.competitor_signals": (
@@ -61,10 +63,11 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     CREDIT_SCORES: ("customer_id", "scored_on", "score"),
 }
-"""Contract columns of each data set that indicators and cases read."""
+"""Contract columns of each data set that the rules read."""
 
 KEYS: Mapping[str, tuple[str, ...]] = {
     **{data_set: columns[:1] for data_set, columns in COLUMNS.items()},
+    "sales.order_lines": ("order_id", "line_no"),
     "finance.credit_terms": ("customer_id", "valid_from"),
     "model.churn_scores": ("customer_id", "scored_on"),
     CREDIT_SCORES: ("customer_id", "scored_on"),
@@ -128,7 +131,7 @@ def _earliest_since(versions: Iterable[Row]) -> Row:
     return {"customer_since": min(told, default=None)}
 
 
-NUMBERS = {"amount", "score", "scale_min", "scale_max", "credit_limit", "payment_days", "probability"}
+NUMBERS = {"amount", "quantity", "score", "scale_min", "scale_max", "credit_limit", "payment_days", "probability"}
 
 
 def key_of(data_set: str, record: Row) -> Key:
@@ -159,6 +162,8 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
 def _parser(column: str) -> Callable[[str], Any]:
     if column in NUMBERS:
         return Decimal
+    if column == "line_no":
+        return int
     if column.endswith("_at"):
         return datetime.fromisoformat
     if column in {"has_customer_interest", "is_restricted"}:

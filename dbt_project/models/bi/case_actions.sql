@@ -24,9 +24,7 @@ measures as (
     from cases
     cross join company
     inner join runs on cases.run_id = runs.run_id
-    inner join indicators
-        on runs.policy_hash = indicators.policy_hash
-        and indicators.indicator_code = any(cases.indicator_codes)
+    inner join indicators on runs.policy_hash = indicators.policy_hash
     inner join playbook
         on runs.policy_hash = playbook.policy_hash
         and playbook.warning_level in ('', cases.warning_level::text)
@@ -36,11 +34,12 @@ measures as (
                 then playbook.subject = 'demand_and_arrears'
             else playbook.subject in (indicators.indicator_code, indicators.family)
         end
+    where indicators.indicator_code = any(cases.indicator_codes)
     order by
-        cases.customer_id,
-        cases.case_id,
-        playbook.department,
-        indicators.indicator_code,
+        cases.customer_id asc,
+        cases.case_id asc,
+        playbook.department asc,
+        indicators.indicator_code asc,
         playbook.subject = indicators.indicator_code desc,
         playbook.step desc,
         playbook.warning_level desc

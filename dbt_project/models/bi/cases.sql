@@ -1,5 +1,5 @@
--- Warning case, as the newest published run knows it: what is open in it, and the last row of each that was closed before.
--- Only runs that this one goes on from count; a back-fill beside them has cases of its own day only.
+-- Warning case, as the newest published run knows it: what is open in it, and the last row of each closed before. Only
+-- runs that this one goes on from count; a back-fill beside them has cases of its own day only.
 with recursive runs as (select * from {{ source('ops', 'run') }}),
 
 newest as (
@@ -68,4 +68,4 @@ select distinct on (told.customer_id, told.case_id)
 from told
 left join {{ ref('dim_customers') }} as customers
     on told.customer_id = customers.customer_id and told.run_id = customers.run_id
-order by told.customer_id, told.case_id, told.as_of_date desc, told.run_id desc
+order by told.customer_id asc, told.case_id asc, told.as_of_date desc, told.run_id desc

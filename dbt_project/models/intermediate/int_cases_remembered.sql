@@ -72,8 +72,9 @@ known as (
 select
     known.*,
     case
-        when known.closed_on is not null
-            then case when known.is_last and known.outcome <> 'churned' and known.warning_level is not null then 'reopened' end
+        when known.closed_on is not null and known.is_last
+            then case when known.outcome <> 'churned' and known.warning_level is not null then 'reopened' end
+        when known.closed_on is not null then null
         when known.is_churned then 'churned'
         when known.warning_level is null then 'resolved'
         when known.handled_at is not null

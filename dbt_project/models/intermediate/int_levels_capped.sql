@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
--- Grain: judged customer. Its raw level once no level holds more than its share of the active customers: the excess drops
--- one, who is silent for least first. A cap of 1 is none. Who drops out of level 3 rests on nothing.
+-- Grain: judged customer. Its raw level once no level holds more than its share of the active customers: the excess
+-- drops one, who is silent for least first. A cap of 1 is none. Who drops out of level 3 rests on nothing.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
 customers as (select * from {{ ref('int_customers') }}),
@@ -10,11 +10,12 @@ rated as (select * from {{ ref('int_customers_rated') }}),
 
 caps as (
     select
-        {%- for level in [1, 2, 3] %}
-        floor(nullif(max(run.level_{{ level }}_cap), 1) * count(*) filter (where customers.state = 'active')) as most_{{ level }}{{ "," if not loop.last }}
-        {%- endfor %}
-    from customers
-    cross join run
+        floor(nullif(run.level_1_cap, 1) * count(customers.customer_id)) as most_1,
+        floor(nullif(run.level_2_cap, 1) * count(customers.customer_id)) as most_2,
+        floor(nullif(run.level_3_cap, 1) * count(customers.customer_id)) as most_3
+    from run
+    left join customers on customers.state = 'active'
+    group by run.level_1_cap, run.level_2_cap, run.level_3_cap
 ),
 
 dropped_from_0 as (
@@ -43,7 +44,10 @@ ranked_{{ level }} as (
 dropped_from_{{ level }} as (
     select
         ranked.customer_id,
-        ranked.level + (ranked.level = {{ level }} and coalesce(ranked.place > caps.most_{{ level }}, false))::integer as level,
+        case
+            when ranked.level = {{ level }} and ranked.place > caps.most_{{ level }} then ranked.level + 1
+            else ranked.level
+        end as level,
         ranked.money_at_risk_amount,
         ranked.quiet_days
     from ranked_{{ level }} as ranked

@@ -42,7 +42,11 @@ ranked as (
         muted.customer_id is not null as is_muted,
         row_number() over (
             partition by levels.owner_email, muted.customer_id is not null
-            order by levels.warning_level <> 1, levels.money_at_risk_amount desc, levels.warning_level, levels.customer_id
+            order by
+                levels.warning_level <> 1 asc,
+                levels.money_at_risk_amount desc,
+                levels.warning_level asc,
+                levels.customer_id asc
         ) as place
     from levels
     left join muted on levels.customer_id = muted.customer_id

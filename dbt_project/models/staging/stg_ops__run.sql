@@ -28,7 +28,12 @@ settings as (
         max(value) filter (where parameter = 'level_3_deadline_hours')::integer as level_3_deadline_hours,
         max(value) filter (where parameter = 'owner_budget')::integer as owner_budget,
         max(value) filter (where parameter = 'follow_up_days')::integer as follow_up_days,
-        max(value) filter (where parameter = 'reopen_days')::integer as reopen_days
+        max(value) filter (where parameter = 'reopen_days')::integer as reopen_days,
+        max(value) filter (where parameter = 'product_window_days')::integer as product_window_days,
+        max(value) filter (where parameter = 'product_baseline_days')::integer as product_baseline_days,
+        max(value) filter (where parameter = 'product_min_problems')::integer as product_min_problems,
+        max(value) filter (where parameter = 'product_min_lines')::integer as product_min_lines,
+        max(value) filter (where parameter = 'product_factor') as product_factor
     from {{ source('policy', 'hysteresis_and_budget') }}
     group by policy_hash
 )
@@ -65,7 +70,12 @@ select
     settings.level_3_deadline_hours,
     settings.owner_budget,
     settings.follow_up_days,
-    settings.reopen_days
+    settings.reopen_days,
+    run.as_of_date - settings.product_window_days + 1 as product_window_start,
+    run.as_of_date - settings.product_window_days - settings.product_baseline_days + 1 as product_baseline_start,
+    settings.product_min_problems,
+    settings.product_min_lines,
+    settings.product_factor
 from run
 cross join delivered
 inner join settings on run.policy_hash = settings.policy_hash

@@ -6,6 +6,7 @@ returned as (select * from {{ ref('base_sales__returns') }} where not _is_delete
 select
     returned.customer_id,
     returned.return_id,
+    returned.order_id,
     returned.product_id,
     returned.returned_on
 from returned

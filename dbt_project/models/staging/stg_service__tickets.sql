@@ -8,6 +8,8 @@ select
     tickets.ticket_id,
     tickets.kind,
     tickets.priority,
+    tickets.order_id,
+    tickets.product_id,
     coalesce(tickets.kind = 'feedback' and tickets.sentiment = 'negative', false) as is_negative_feedback,
     tickets.opened_at,
     tickets.opened_on,

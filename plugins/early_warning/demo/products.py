@@ -8,7 +8,7 @@ import numpy as np
 
 from early_warning.demo.chance import Spells, stream
 from early_warning.demo.population import Population
-from early_warning.demo.timeline import Ints, Table, at
+from early_warning.demo.timeline import DAYS_AHEAD, Ints, Table, at, day_count
 from early_warning.settings import SimulationPlan
 
 # Category: kinds, sizes, price of the first in yuan, share of the customers whose main category it is
@@ -20,7 +20,9 @@ _CATALOGUE = {
     "传动件": (("同步带", "联轴器"), ("A型", "B型"), 95, 0.16),
     "电气元件": (("接触器", "断路器"), ("32A", "63A"), 130, 0.12),
 }
-_WEAK = "密封件"  # the line that a product manager should find: it comes back, and half of all complaints are about it
+_WEAK = "密封件"  # the line that always was weak: it comes back, and half of all complaints are about it
+FAULTY = "断路器 32A"  # what a product manager should find: for a while a bad batch of it is complained about
+_FAULTY_FROM, _FAULTY_DAYS, _FAULTY_SHARE = -75, 120, 0.15  # from the first as-of date on; share of all complaints
 REASONS = ("质量问题", "发错规格", "数量不符", "运输损坏")
 
 _PRODUCTS = [
@@ -48,12 +50,16 @@ def buys(plan: SimulationPlan, purpose: str, population: Population, customer: I
     return category * _PER_CATEGORY + random.integers(0, _PER_CATEGORY, len(customer))
 
 
-def complained_about(plan: SimulationPlan, population: Population, customer: Ints) -> Ints:
+def complained_about(plan: SimulationPlan, population: Population, customer: Ints, day: Ints) -> Ints:
     """Draw the product of each complaint."""
     bought = buys(plan, "products complained about", population, customer)
     random = stream(plan, "weak products")
     weak = _WEAK_FROM + random.integers(0, _PER_CATEGORY, len(customer))
-    return np.where(random.random(len(customer)) < 0.5, weak, bought)
+    usual = np.where(random.random(len(customer)) < 0.5, weak, bought)
+    since = day - (day_count(plan) - DAYS_AHEAD - 1) - _FAULTY_FROM
+    is_faulty = stream(plan, "bad batch").random(len(customer)) < _FAULTY_SHARE
+    is_faulty &= (since >= 0) & (since < _FAULTY_DAYS)
+    return np.where(is_faulty, [name for name, *_ in _PRODUCTS].index(FAULTY), usual)
 
 
 def line_table(plan: SimulationPlan, population: Population, orders: Table) -> Table:

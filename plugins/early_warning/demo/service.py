@@ -48,10 +48,10 @@ def ticket_table(plan: SimulationPlan, population: Population) -> Table:
         "responded_at": at(plan, responded),
         "resolved_at": at(plan, responded + random.lognormal(np.log(30), 0.8, count) * 3600),
         "responded": responded,
-    } | _details(plan, population, customer, kind)
+    } | _details(plan, population, customer, day, kind)
 
 
-def _details(plan: SimulationPlan, population: Population, customer: Ints, kind: Ints) -> Table:
+def _details(plan: SimulationPlan, population: Population, customer: Ints, day: Ints, kind: Ints) -> Table:
     """Draw what feedback sounds like and what complaints are about; both are noted down most of the time."""
     random = stream(plan, "ticket details")
     count = len(kind)
@@ -62,7 +62,7 @@ def _details(plan: SimulationPlan, population: Population, customer: Ints, kind:
     return {
         "sentiment": np.where((kind == KINDS.index("feedback")) & is_noted, sentiment, -1),
         "category": np.where(is_complaint & is_noted, category, -1),
-        "product": np.where(has_product, products.complained_about(plan, population, customer), -1),
+        "product": np.where(has_product, products.complained_about(plan, population, customer, day), -1),
     }
 
 

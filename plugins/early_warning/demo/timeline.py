@@ -21,7 +21,7 @@ Table = dict[str, NDArray[Any]]  # columns of one length
 
 DAYS_AHEAD = 430  # the world is made once up to here, so no day can depend on which days were asked for
 
-_EDITION = 2  # of the simulation: raised when the same plan makes another world, or its records get other columns
+_EDITION = 3  # of the simulation: raised when the same plan makes another world, or its records get other columns
 
 _WEEKDAYS = np.array([1.12, 1.08, 1.05, 1.05, 1.0, 0.25, 0.04])  # Monday first
 _MONTHS = np.array([1.0, 0.95, 1.08, 1.04, 1.0, 0.98, 0.94, 0.95, 1.04, 1.0, 1.05, 1.0])  # January first

@@ -13,7 +13,8 @@ from types import TracebackType
 import psycopg
 
 from early_warning.digest.outbox import Letter, mail_key, post, write_letter
-from early_warning.digest.select import plain, usable_address
+from early_warning.digest.select import usable_address
+from early_warning.digest.text import plain
 from early_warning.digest.words import words_for
 from early_warning.settings import Recipient
 from early_warning.smtp import SmtpSettings

@@ -13,7 +13,7 @@ from email.policy import EmailPolicy
 from email.utils import format_datetime
 from typing import Any
 
-from early_warning.digest.select import plain
+from early_warning.digest.text import plain
 from early_warning.warehouse import Connection, Warehouse
 
 _LONGEST_SUBJECT = 200

@@ -16,12 +16,15 @@ from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from early_warning.digest.products import Product
 from early_warning.digest.select import Digest, Unknown, Warned
+from early_warning.digest.text import plain
 from early_warning.digest.words import Words, words_for
 
 # Gmail cuts a mail off above about 102 KB of HTML, and what is cut off is not seen.
 LARGEST_HTML = 100_000
 _MOST_UNKNOWN = 6
+_MOST_PRODUCTS = 8
 _LEVELS = (1, 2, 3)
 _NEWS = ("new", "reopened", "escalated", "eased")
 _CHANGES = (*_NEWS, "unchanged")
@@ -63,7 +66,9 @@ def _render(digest: Digest) -> Rendered:
             (level, warned) for level in _LEVELS if (warned := [one for one in digest.warned if one.level == level])
         ],
         "also": words.also_owner if digest.department is None else words.also_head,
-        "preheader": words.comma.join(one.name for one in digest.warned[:3]),
+        "preheader": words.comma.join(_names(digest)[:3]),
+        "products": digest.products[:_MOST_PRODUCTS],
+        "more_products": len(digest.products) - _MOST_PRODUCTS,
         "rest": _rest(digest, words, figures),
         "unknown": [_unknown(entry, words, figures) for entry in digest.unknown[:_MOST_UNKNOWN]],
         "more_unknown": len(digest.unknown) - _MOST_UNKNOWN,
@@ -124,6 +129,35 @@ class _Figures:
         ]
         return [*facts, self.words.owner.format(name=warned.owner_name)] if warned.owner_name else facts
 
+    def of_product(self, product: Product) -> list[str]:
+        """List what stands under a product's name: what it is, and of which category."""
+        if product.kind == "category":
+            return [self.words.product_kinds["category"]]
+        return [f"{self.words.product_kinds['product']} {plain(product.item_id)}", *filter(None, [product.category])]
+
+    def problems(self, product: Product) -> str:
+        """Say how often a product was complained about and came back, beside how often that is usual."""
+        words = self.words
+        kinds = ((words.complaints, product.complaints), (words.returns, product.returns))
+        now = words.comma.join(kind.format(count=self.number(count)) for kind, count in kinds if count is not None)
+        sentence = words.product_sentence if product.ratio else words.product_sentence_first
+        return sentence.format(
+            days=product.days,
+            problems=now,
+            lines=self.number(product.lines),
+            rate=self.of_hundred(product.rate),
+            baseline_days=product.baseline_days,
+            baseline_rate=self.of_hundred(product.baseline_rate),
+            ratio=format_decimal(product.ratio or 0, "#,##0.0", locale=words.locale),
+        )
+
+    def of_hundred(self, rate: Decimal) -> str:
+        return str(format_decimal(100 * rate, "#,##0.0", locale=self.words.locale))
+
+
+def _names(digest: Digest) -> list[str]:
+    return [*(one.name for one in digest.warned), *(product.name for product in digest.products)]
+
 
 def _subject(digest: Digest, words: Words, figures: _Figures) -> str:
     """The news, nothing else: a reader with only the subject knows whether to open the mail now."""
@@ -137,6 +171,8 @@ def _subject(digest: Digest, words: Words, figures: _Figures) -> str:
         for change in _NEWS[1:]
         if (count := _count(digest, _LEVELS, [change]))
     ]
+    if new_products := sum(product.is_new for product in digest.products):
+        news.append(figures.counted(words.product_news, new_products))
     department = words.departments.get(digest.department or "", digest.department or "")
     subject = words.subject_update if digest.run.is_update else words.subject
     return subject.format(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,16 +13,17 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from early_warning.digest.products import AUDIENCE, Product, ProductNews, read_products
+from early_warning.digest.text import plain
 from early_warning.digest.words import words_for
 from early_warning.settings import is_email
 from early_warning.warehouse import Connection
 
 MOST_WARNINGS = 15
 MOST_SENTENCES = 6
-_LONGEST_NAME, _LONGEST_SENTENCE = 120, 300
+_LONGEST_SENTENCE = 300
 _LONGEST_ADDRESS, _LONGEST_LOCAL_PART = 254, 64  # RFC 5321
 _NEWS = ("new", "escalated", "reopened")
-_JOINERS = "\u200c\u200d"  # Persian and emoji need them
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ class Digest:
     unknown: tuple[Unknown, ...]
     owner_email: str | None
     deadline_hours: Mapping[int, int]
+    products: tuple[Product, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ class _Facts:
     deadline_hours: Mapping[int, int]
     rows: Sequence[_Row]  # of customers that are not muted
     unknown: Sequence[tuple[str, str, str, int]]  # owner's address, indicator, reason, customers
+    products: ProductNews
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,15 @@ class _Mailing:
     rows: Sequence[_Row]
     unknown: Sequence[tuple[str, str, int]]
     owner_email: str | None
+    products: tuple[Product, ...] = ()
 
     @property
     def shown(self) -> Sequence[_Row]:
         return [row for row in self.rows if row.change != "unchanged"][:MOST_WARNINGS]
+
+    @property
+    def has_news(self) -> bool:
+        return bool(self.shown) or any(product.is_new for product in self.products)
 
 
 @dataclass(frozen=True)
@@ -173,22 +180,10 @@ class _Wording:
 def select_digests(connection: Connection, run: Run) -> Iterator[Digest]:
     """Digests of a published run, one a reader who has any news since the run before, in a stable order."""
     facts = _read_facts(connection, run)
-    mailings = [mailing for mailing in (*_to_owners(facts), *_to_heads(facts)) if mailing.shown]
+    mailings = [mailing for mailing in (*_to_owners(facts), *_to_heads(facts)) if mailing.has_news]
     wording = _read_wording(connection, run, mailings)
     for mailing in mailings:
         yield _digest(facts, run, mailing, wording)
-
-
-def plain(text: str | None, longest: int = _LONGEST_NAME) -> str:
-    """Text from outside as one harmless line: no line breaks, control or direction characters, not endless."""
-    kept = (
-        character
-        if character in _JOINERS or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        else " "
-        for character in text or ""
-    )
-    line = " ".join("".join(kept).split())
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def usable_address(address: str | None) -> str | None:
@@ -261,6 +256,7 @@ def _read_facts(connection: Connection, run: Run) -> _Facts:
             (row["owner_email"] or "", row["indicator_code"], row["unknown_reason"] or "no_data", row["customers"])
             for row in unknown
         ],
+        products=read_products(connection, run.run_id, run.as_of_at),
     )
 
 
@@ -324,7 +320,10 @@ def _to_owners(facts: _Facts) -> Iterator[_Mailing]:
 
 
 def _to_heads(facts: _Facts) -> Iterator[_Mailing]:
-    """One mailing a head and department: customers whose warning rests on an indicator of the department."""
+    """One mailing a head and department: customers whose warning rests on an indicator of the department.
+
+    The head of the department product also hears of conspicuous products.
+    """
     told = set()
     for person in facts.recipients:
         address, department = usable_address(person["email"]), person["department"]
@@ -333,9 +332,11 @@ def _to_heads(facts: _Facts) -> Iterator[_Mailing]:
         told.add((address, department))
         codes = _codes_of(facts, department)
         rows = [row for row in facts.rows if row.indicator_codes & codes]
-        if rows:
+        audience = f"head:{department}"
+        products = facts.products.to(address) if audience == AUDIENCE else ()
+        if rows or products:
             yield _Mailing(
-                audience=f"head:{department}",
+                audience=audience,
                 department=department,
                 recipient=address,
                 reader=plain(person["name"]),
@@ -343,6 +344,7 @@ def _to_heads(facts: _Facts) -> Iterator[_Mailing]:
                 rows=rows,
                 unknown=[entry[1:] for entry in facts.unknown if entry[1] in codes],
                 owner_email=None,
+                products=products,
             )
 
 
@@ -384,6 +386,7 @@ def _digest(facts: _Facts, run: Run, mailing: _Mailing, wording: _Wording) -> Di
         unknown=_unknown(facts, mailing, wording),
         owner_email=mailing.owner_email,
         deadline_hours=facts.deadline_hours,
+        products=mailing.products,
     )
 
 

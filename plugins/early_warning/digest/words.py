@@ -1,11 +1,8 @@
-"""Every word a digest says, per language. Figures, names and sentences about customers come from the warehouse.
-
-A language without words of its own (zh-TW until its reviewed catalogue is there) reads 简体中文.
-"""
+"""Every word a digest says, per language. Figures, names and sentences about customers come from the warehouse."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,14 @@ class Words:
     unknown_note: str
     unknown_more: str
     footer: str
+    products_title: str
+    product_news: str
+    product_kinds: dict[str, str]
+    product_sentence: str
+    product_sentence_first: str
+    complaints: str
+    returns: str
+    more_products: str
     levels: dict[int, str]
     gravity: dict[int, str]
     count: str
@@ -92,6 +97,16 @@ _ZH_CN = Words(
     unknown_note="无法判断不等于正常，请勿据此认为客户没有风险。",
     unknown_more="另有 {count} 项指标",
     footer="本邮件由 {company} 客户预警平台自动发送，请勿直接回复 · 运行 {run_id}",
+    products_title="投诉、退货明显增多的产品",
+    product_news="问题产品",
+    product_kinds={"product": "产品", "category": "品类"},
+    product_sentence="近 {days} 天{problems}，订单明细 {lines} 行：每百行 {rate} 次，"
+    "此前 {baseline_days} 天每百行 {baseline_rate} 次，是平时的 {ratio} 倍",
+    product_sentence_first="近 {days} 天{problems}，订单明细 {lines} 行：每百行 {rate} 次，"
+    "此前 {baseline_days} 天没有投诉和退货",
+    complaints="投诉 {count} 次",
+    returns="退货 {count} 次",
+    more_products="另有 {count} 项，请在 BI 视图 bi.product_quality 中查看，筛选条件：is_conspicuous",
     levels={1: "一级", 2: "二级", 3: "三级"},
     gravity={1: "极高", 2: "较高", 3: "轻微"},
     count="{count} 位",
@@ -153,6 +168,16 @@ _EN = Words(
     unknown_note="Unknown does not mean clear: these customers may be at risk all the same.",
     unknown_more="And {count} more indicators",
     footer="Sent automatically by the customer early-warning platform of {company}; please do not reply · run {run_id}",
+    products_title="Products with clearly more complaints and returns",
+    product_news="products to look at",
+    product_kinds={"product": "product", "category": "category"},
+    product_sentence="{problems} in {days} days, on {lines} order lines: {rate} in a hundred, "
+    "against {baseline_rate} in the {baseline_days} days before ({ratio} times as many)",
+    product_sentence_first="{problems} in {days} days, on {lines} order lines: {rate} in a hundred, "
+    "and none in the {baseline_days} days before",
+    complaints="complaints {count}",
+    returns="returns {count}",
+    more_products="And {count} more: see the BI view bi.product_quality, where is_conspicuous",
     levels={1: "Level 1", 2: "Level 2", 3: "Level 3"},
     gravity={1: "very high", 2: "high", 3: "slight"},
     count="{count}",
@@ -186,9 +211,73 @@ _EN = Words(
     },
 )
 
-_WORDS = {words.language: words for words in (_ZH_CN, _EN)}
+# Taiwan's usage, not the same words in other characters. What is not here reads as in 简体中文.
+_ZH_TW = replace(
+    _ZH_CN,
+    language="zh-TW",
+    locale="zh_TW",
+    sender="客戶預警",
+    title="客戶預警",
+    subject="【客戶預警】{date}：{news} — {reader}",
+    subject_update="【客戶預警·更新】{date}：{news} — {reader}",
+    subject_new="新增{level} {count}",
+    as_of="截至 {date}",
+    greeting="{reader}，您好！",
+    summary_owner="您負責的客戶中有 {total} 位需要處理。",
+    summary_head="與{department}有關的預警客戶共 {total} 位。",
+    total_money="風險金額合計 {money}",
+    changes_title="與上次相比",
+    since="自{date}起",
+    money="風險金額 {money}",
+    owner="負責人 {name}",
+    also_owner="其他異常指標",
+    also_head="其他部門的指標",
+    silent="級別由此指標得出，目前沒有可列出的資料",
+    more_sentences="另有 {count} 項指標未列出",
+    rest="另有 {count} 位客戶的變化未在此列出：{levels}",
+    persisting="另有持續預警 {count} 位：{levels}",
+    rest_where="全部名單請在 BI 檢視表 bi.warnings 中查看，篩選條件：{condition}",
+    unknown_title="暫時無法判斷的指標",
+    unknown_note="無法判斷不等於正常，請勿據此認為客戶沒有風險。",
+    unknown_more="另有 {count} 項指標",
+    footer="本郵件由 {company} 客戶預警平台自動寄送，請勿直接回覆 · 執行 {run_id}",
+    products_title="客訴、退貨明顯增加的產品",
+    product_news="問題產品",
+    product_kinds={"product": "產品", "category": "品類"},
+    product_sentence="近 {days} 天{problems}，訂單明細 {lines} 筆：每百筆 {rate} 次，"
+    "此前 {baseline_days} 天每百筆 {baseline_rate} 次，是平時的 {ratio} 倍",
+    product_sentence_first="近 {days} 天{problems}，訂單明細 {lines} 筆：每百筆 {rate} 次，"
+    "此前 {baseline_days} 天沒有客訴和退貨",
+    complaints="客訴 {count} 次",
+    returns="退貨 {count} 次",
+    more_products="另有 {count} 項，請在 BI 檢視表 bi.product_quality 中查看，篩選條件：is_conspicuous",
+    levels={1: "一級", 2: "二級", 3: "三級"},
+    gravity={1: "極高", 2: "較高", 3: "輕微"},
+    act_within="請在 {time}內處理",
+    hours="{count} 小時",
+    changes={"new": "新增", "reopened": "再次", "escalated": "升級", "eased": "降級", "unchanged": "持續"},
+    states={"serious": "嚴重", "watch": "關注", "clear": "已恢復", "unknown": "待判斷", "silent": "依據"},
+    unknown_reasons={
+        "no_data": "沒有資料",
+        "stale": "資料過舊",
+        "short_history": "歷史太短",
+        "no_base": "沒有可比基數",
+        "expired": "紀錄已過期",
+    },
+    departments={
+        "sales": "業務部",
+        "service": "客服部",
+        "product": "產品部",
+        "finance": "財務部",
+        "analysis": "預警分析",
+        "management": "管理層",
+        "internal_audit": "內部稽核",
+    },
+)
+
+_WORDS = {words.language: words for words in (_ZH_CN, _ZH_TW, _EN)}
 
 
 def words_for(language: str) -> Words:
-    """Words of a language, 简体中文 for one that has none yet."""
+    """Words of a language, 简体中文 for one that has none."""
     return _WORDS.get(language, _ZH_CN)
