@@ -20,9 +20,9 @@ from oracle.world import COLUMNS, CREDIT_SCORES, Row
 POLICY = Path(__file__).parents[1] / "company" / "policy"
 
 
-def land(warehouse: Warehouse, world: World, zone: ZoneInfo) -> None:
+def land(warehouse: Warehouse, world: World, zone: ZoneInfo, policy_folder: Path = POLICY) -> None:
     """Put a world's rows into landing as accepted snapshots, past reader and gates, which have tests of their own."""
-    stored = policies.load(POLICY)
+    stored = policies.load(policy_folder)
     policies.store(warehouse, stored)
     with warehouse.connect() as connection:
         connection.execute(

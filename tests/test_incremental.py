@@ -26,6 +26,7 @@ from dirty_days import (
     DIRT,
     INVOICES,
     ORDERS,
+    REGION,
     SOME_APPEND,
     Scene,
     Script,
@@ -36,6 +37,7 @@ from dirty_days import (
 from early_warning import landing, runs, transform
 from early_warning import policy as policies
 from early_warning.warehouse import Warehouse
+from exceptions import random_exceptions, with_exceptions
 from histories import SHANGHAI
 from judged_by_sql import POLICY, differences, land, land_batch
 from oracle import Batch, Moment, Run, follow, world_of
@@ -206,10 +208,38 @@ def changed_policy(folder: Path, table: str = "indicator_parameters", **changes:
     return folder
 
 
+IN_THE_REGION = [
+    ("order_amount", "months", "2", "", "", "", REGION),
+    ("average_order_value", "months", "1", "", "", "", REGION),
+    ("interaction_frequency", "baseline_months", "4", "", "", "", REGION),
+    ("overdue_ratio", "baseline_months", "5", "", "", "", REGION),
+    ("late_payment_rate", "months", "2", "", "", "", REGION),
+    ("order_fulfilment", "months", "2", "", "", "", REGION),
+    ("complaint_rate", "baseline_months", "4", "", "", "", REGION),
+    ("complaint_rate", "count_days", "40", "", "", "", REGION),
+    ("return_rate", "months", "1", "", "", "", REGION),
+    ("negative_feedback", "baseline_months", "5", "", "", "", REGION),
+    ("negative_feedback", "window_days", "70", "", "", "", REGION),
+    ("delivery_punctuality", "months", "5", "", "", "", REGION),
+    ("response_time", "window_days", "80", "", "", "", REGION),
+]
+FOR_SOME_DAYS = [
+    ("order_frequency", "baseline_share", "0.90", "", "", "", "", "2024-03-02", "2024-03-05"),
+    ("overdue_ratio", "baseline_months", "3", "", "", "", "", "2024-03-02", "2024-03-05"),
+    ("late_payment_rate", "months", "4", "", "", "", "", "2024-03-02", "2024-03-05"),
+    ("order_fulfilment", "months", "4", "", "", "", "", "2024-03-02", "2024-03-05"),
+]
+"""Days that begin and end between two runs of LEAP_DAYS without another month beginning."""
+
+
 @pytest.fixture
 def policy_folder(tmp_path: Path) -> Path:
-    """The shipped policy, but that a segment of one customer has a rhythm of its own: scripts don't disturb another."""
-    return changed_policy(tmp_path / "policy", "hysteresis_and_budget", min_segment_customers="1")
+    """The shipped policy with some exceptions.
+
+    And a segment of one customer has a rhythm of its own there, so that scripts don't disturb another.
+    """
+    folder = changed_policy(tmp_path / "policy", "hysteresis_and_budget", min_segment_customers="1")
+    return with_exceptions(folder, [*IN_THE_REGION, *FOR_SOME_DAYS])
 
 
 # --- each kind of dirt for customers of its own -----------------------------------------------------------------------
@@ -489,6 +519,8 @@ def days_of(postgres: Any, warehouse: Warehouse, tmp_path: Path) -> Callable[[in
             competitor_activity__window_days="30",
             churn_probability__expires_days="30",
         )
+        for folder in (usual, other):
+            with_exceptions(folder, random_exceptions(Random(seed + 1), CALENDAR))
         modes = {data_set: random.choice(("append", "append", "snapshot")) for data_set in sorted(ALL_STAMPED)}
         stamped = frozenset(data_set for data_set in sorted(ALL_STAMPED) if random.random() < 2 / 3)
         first = Moment.midnight_after(CALENDAR[0], SHANGHAI)

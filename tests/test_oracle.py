@@ -381,11 +381,12 @@ def test_rhythm_break_is_told_of_class_a_only(revenue: str, is_class_a: int) -> 
 
 
 def test_class_a_goes_by_revenue_then_id_and_leaves_out_who_bought_nothing() -> None:
-    share = Fraction(4, 5)
-    assert class_a({name: Fraction(100) for name in "EDCBA"}, share) == set("ABCD")
-    assert class_a({"A": Fraction(1), "B": Fraction(9)}, share) == {"B"}
-    assert class_a({"A": Fraction(0)}, share) == set()
-    assert class_a({"A": Fraction(0), "B": Fraction(5)}, Fraction(1)) == {"B"}
+    shares = dict.fromkeys("ABCDE", Fraction(4, 5))
+    assert class_a({name: Fraction(100) for name in "EDCBA"}, shares) == set("ABCD")
+    assert class_a({"A": Fraction(1), "B": Fraction(9)}, shares) == {"B"}
+    assert class_a({"A": Fraction(0)}, shares) == set()
+    assert class_a({"A": Fraction(0), "B": Fraction(5)}, dict.fromkeys("AB", Fraction(1))) == {"B"}
+    assert class_a({name: Fraction(100) for name in "ABCDE"}, {**shares, "C": Fraction(1, 5)}) == set("ABD")
 
 
 def contacts(by_month: dict[int, int], channel: str) -> list[dict[str, Any]]:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from early_warning.warehouse import Warehouse
+from exceptions import random_exceptions, with_exceptions
 from histories import SHANGHAI, History, histories
 from judged_by_sql import POLICY, differences, judge_by_sql, land
 from oracle import Policy, follow, judge
-
-
-@pytest.fixture(scope="module")
-def policy() -> Policy:
-    return Policy.read(POLICY)
 
 
 @cache
@@ -48,16 +46,20 @@ def _volume(history: History) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lot", range(8))
-def test_random_histories_are_judged_as_the_oracle_judges_them(postgres: Any, policy: Policy, lot: int) -> None:
+def test_random_histories_are_judged_as_the_oracle_judges_them(postgres: Any, tmp_path: Path, lot: int) -> None:
     history = drawn_histories()[lot]
+    folder = POLICY
+    if lot % 2:  # every other one by a policy with exceptions, which begin and end on the days of the runs
+        exceptions = random_exceptions(Random(lot), [moment.as_of_date for moment in history.moments])
+        folder = with_exceptions(tmp_path / "policy", exceptions)
     warehouse = postgres.create()
-    assert list(_differences(warehouse, history, policy)) == []
+    assert list(_differences(warehouse, history, folder)) == []
     postgres.drop(warehouse)
 
 
-def _differences(warehouse: Warehouse, history: History, policy: Policy) -> Iterator[str]:
-    land(warehouse, history.world, SHANGHAI)
-    judged = []
+def _differences(warehouse: Warehouse, history: History, policy_folder: Path) -> Iterator[str]:
+    land(warehouse, history.world, SHANGHAI, policy_folder)
+    policy, judged = Policy.read(policy_folder), []
     for moment in history.moments:
         run_id = judge_by_sql(warehouse, moment, SHANGHAI)
         judged.append(judge(history.world, moment, policy))

@@ -29,6 +29,7 @@ TABLES_WITHOUT_CUSTOMER = {
     "landing.finance_exchange_rates": "a rate is the same for everybody; small",
     "landing.sales_policy_signals": "about an industry; small",
     "landing.sales_products": "the catalogue; small",
+    "intermediate.int_scope_parameters": "a policy's parameters, once a scope; small",
     "intermediate.int_segment_rhythms": "one row a segment",
     "staging.stg_ops__batches": "one row a batch",
     "staging.stg_ops__run": "one row",
@@ -48,6 +49,7 @@ PARTED_BY_OTHERS = {
     "stg_sales__policy_signals": "no customer: an industry's, small enough to be a reference table",
     "stg_ops__batches": "ops.batch is a reference table",
     "int_rules_fired": "policy.level_conditions is a reference table",
+    "int_scope_parameters": "policy.indicator_parameters is a reference table",
 }
 """Models whose windows or `distinct on` don't begin with customer_id."""
 

@@ -3,19 +3,19 @@
 {{ return(env_var('EARLY_WARNING_INDICATORS').split(',')) }}
 {%- endmacro -%}
 
-{#- One row with the run's parameters of an indicator, all that its model names or some: <name> for serious, watch_<name>
-    for watch. -#}
+{#- One row a scope with the parameters of an indicator, all that its model names or some: <name> for serious,
+    watch_<name> for watch. -#}
 {%- macro indicator_parameters(code=none, names=none) -%}
 {%- set code = code or model.name | replace('ind_', '') -%}
 select
+    scope,
     {%- for name in names or model.config.get('meta', {}).get('parameters', {}) %}
-    max(parameters.serious) filter (where parameters.parameter = '{{ name }}') as {{ name }},
-    max(coalesce(parameters.watch, parameters.serious)) filter (where parameters.parameter = '{{ name }}')
-        as watch_{{ name }}{{ "," if not loop.last }}
+    max(serious) filter (where parameter = '{{ name }}') as {{ name }},
+    max(watch) filter (where parameter = '{{ name }}') as watch_{{ name }}{{ "," if not loop.last }}
     {%- endfor %}
-from {{ source('policy', 'indicator_parameters') }} as parameters
-inner join {{ ref('stg_ops__run') }} as run on parameters.policy_hash = run.policy_hash
-where parameters.indicator_code = '{{ code }}'
+from {{ ref('int_scope_parameters') }}
+where indicator_code = '{{ code }}'
+group by scope
 {%- endmacro -%}
 
 {#- Whether the company delivers not all of these data sets. -#}

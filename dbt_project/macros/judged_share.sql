@@ -1,6 +1,6 @@
 {#-
   The end of an indicator that judges a share over the last months, open one included: from `compared` (customer_id,
-  share, is_missing and the rows counted for it) to what every indicator tells. `serious` and `watch`: when it breaches.
+  scope, share, is_missing and the rows counted for it) to what every indicator tells. `serious` and `watch`: when it breaches.
 -#}
 {%- macro judged_share(counted, measure, serious, watch) -%}
 decided as (
@@ -13,7 +13,7 @@ decided as (
             else 'clear'
         end as state
     from compared
-    cross join parameters
+    inner join parameters on compared.scope = parameters.scope
 )
 
 select
@@ -28,6 +28,6 @@ select
     run.as_of_date as window_end,
     jsonb_build_object('{{ measure }}', case when not decided.is_missing then decided.{{ counted }} end) as measures
 from decided
-cross join parameters
+inner join parameters on decided.scope = parameters.scope
 cross join run
 {%- endmacro -%}

@@ -86,7 +86,9 @@ def judge(world: World, moment: Moment, policy: Policy) -> Run:
         for data_set, happened in HAPPENED.items()
     }
     revenues = {customer_id: round_half_away(each.amount_of_last_year) for customer_id, each in orders.items()}
-    in_class_a = class_a(revenues, policy.parameter("rhythm_break", "revenue_share", "watch"))
+    policies = {row["customer_id"]: policy.of(row, moment.as_of_date) for row in customers}
+    shares = {key: each.parameter("rhythm_break", "revenue_share", "watch") for key, each in policies.items()}
+    in_class_a = class_a(revenues, shares)
 
     def facts_of(customer: Row) -> Facts:
         key, industry = customer["customer_id"], customer.get("industry")
@@ -95,7 +97,7 @@ def judge(world: World, moment: Moment, policy: Policy) -> Run:
             data_set: groups[industry if data_set == "sales.policy_signals" else key]
             for data_set, groups in seen.items()
         }
-        return Facts(moment, policy, orders[key], gaps.get(key), key in in_class_a, arrears, industry, rows)
+        return Facts(moment, policies[key], orders[key], gaps.get(key), key in in_class_a, arrears, industry, rows)
 
     results = (_judge_customer(row["customer_id"], facts_of(row), delivered) for row in customers)
     return Run(moment.as_of_date, {result.customer_id: result for result in results})

@@ -6,6 +6,8 @@ with run as (select * from {{ source('ops', 'run') }}),
 
 staging as (select * from {{ source('ops', 'staging') }}),
 
+entries as (select * from {{ source('policy', 'indicator_parameters') }}),
+
 delivered as (
     select array_agg(distinct batches.data_set order by batches.data_set) as data_sets
     from {{ source('ops', 'batch') }} as batches
@@ -43,6 +45,18 @@ select
         staging.policy_hash is distinct from run.policy_hash
         or staging.data_sets is distinct from delivered.data_sets
         or {{ open_month('staging.earliest_at') }} <> {{ open_month('staging.latest_at') }}
+        or exists (
+            select
+            from entries
+            where
+                entries.policy_hash = run.policy_hash
+                and (
+                    {{ day_before('staging.earliest_at') }} < entries.valid_from
+                    and {{ day_before('staging.latest_at') }} >= entries.valid_from
+                    or {{ day_before('staging.earliest_at') }} <= entries.valid_until
+                    and {{ day_before('staging.latest_at') }} > entries.valid_until
+                )
+        )
     ) as is_all_changed,
     settings.cooldown_days,
     settings.inactive_days,

@@ -23,7 +23,7 @@ compared as (
             when terms.credit_limit is null then 'no_base'
         end as unknown_reason
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join terms on customers.customer_id = terms.customer_id
 ),
 

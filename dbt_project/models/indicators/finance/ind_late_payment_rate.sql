@@ -16,6 +16,7 @@ parameters as ({{ indicator_parameters() }}),
 compared as (
     select
         customers.customer_id,
+        customers.scope,
         coalesce(habits.late_invoices, 0) as late_invoices,
         case
             when habits.due_invoices >= greatest(parameters.min_invoices, 1)
@@ -23,7 +24,7 @@ compared as (
         end as share,
         {{ is_missing(['finance.invoices', 'finance.payments']) }} as is_missing
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join habits on customers.customer_id = habits.customer_id
 ),
 

@@ -16,6 +16,7 @@ parameters as ({{ indicator_parameters() }}),
 compared as (
     select
         customers.customer_id,
+        customers.scope,
         coalesce(orders.cancelled, 0) as cancelled,
         round(orders.cancelled / orders.placed, 6) as share,
         {{ is_missing(['sales.orders']) }} as is_missing

@@ -21,7 +21,7 @@ measured as (
         parameters.days as serious_threshold,
         parameters.watch_days as watch_threshold
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
 ),
 
 decided as (

@@ -20,7 +20,7 @@ compared as (
         parameters.watch_ratio as watch_threshold,
         baselines.baseline
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join baselines on customers.customer_id = baselines.customer_id
 ),
 

@@ -23,6 +23,7 @@ summed as ({{ summed_ratio('return_count', 'order_count') }}),
 compared as (
     select
         summed.customer_id,
+        summed.scope,
         summed.slope,
         summed.numerator as returned,
         {{ is_missing(['sales.orders', 'sales.returns']) }} as is_missing,
@@ -35,7 +36,7 @@ compared as (
             when summed.usual_numerator = 0 and summed.numerator >= parameters.min_returns then 'no_base'
         end as unknown_reason
     from summed
-    cross join parameters
+    inner join parameters on summed.scope = parameters.scope
 ),
 
 judged as (
@@ -44,7 +45,7 @@ judged as (
         round(parameters.baseline_factor * compared.baseline, 6) as serious_threshold,
         round(parameters.watch_baseline_factor * compared.baseline, 6) as watch_threshold
     from compared
-    cross join parameters
+    inner join parameters on compared.scope = parameters.scope
 ),
 
 decided as (
@@ -58,7 +59,7 @@ decided as (
             else 'clear'
         end as state
     from judged
-    cross join parameters
+    inner join parameters on judged.scope = parameters.scope
 )
 
 select
@@ -73,5 +74,5 @@ select
     run.open_month - 1 as window_end,
     jsonb_build_object('return_count', case when not decided.is_missing then decided.returned end) as measures
 from decided
-cross join parameters
+inner join parameters on decided.scope = parameters.scope
 cross join run

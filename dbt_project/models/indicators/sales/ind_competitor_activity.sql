@@ -17,9 +17,11 @@ counted as (
         count(*) as seen,
         count(*) filter (where signals.has_customer_interest) as interested
     from run
-    cross join parameters
+    cross join customers
+    inner join parameters on customers.scope = parameters.scope
     inner join {{ ref('stg_sales__competitor_signals') }} as signals
-        on signals.observed_on > run.as_of_date - parameters.window_days::integer
+        on customers.customer_id = signals.customer_id
+        and signals.observed_on > run.as_of_date - parameters.window_days::integer
     group by signals.customer_id
 ),
 
@@ -33,7 +35,7 @@ compared as (
         parameters.window_days,
         {{ is_missing(['sales.competitor_signals']) }} as is_missing
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join counted on customers.customer_id = counted.customer_id
 ),
 

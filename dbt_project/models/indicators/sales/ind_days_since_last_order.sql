@@ -19,7 +19,7 @@ compared as (
         greatest(parameters.watch_days, round(parameters.watch_gap_multiple * customers.usual_gap_days, 6))
             as watch_threshold
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
 ),
 
 decided as (

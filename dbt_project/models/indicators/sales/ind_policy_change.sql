@@ -15,13 +15,14 @@ parameters as ({{ indicator_parameters() }}),
 
 counted as (
     select
+        parameters.scope,
         signals.industry,
         count(*) as policies
     from signals
     cross join run
     cross join parameters
     where run.as_of_date - signals.in_force_since between 0 and parameters.watch_days
-    group by signals.industry
+    group by parameters.scope, signals.industry
 ),
 
 compared as (
@@ -33,7 +34,7 @@ compared as (
             when customers.industry is null then 'no_base'
         end as unknown_reason
     from customers
-    left join counted on customers.industry = counted.industry
+    left join counted on customers.scope = counted.scope and customers.industry = counted.industry
 )
 
 select

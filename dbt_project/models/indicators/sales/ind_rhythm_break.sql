@@ -30,7 +30,7 @@ compared as (
         parameters.watch_days as least_days,
         round(parameters.watch_gap_multiple * customers.usual_gap_days, 6) as own_limit
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join ranked on customers.customer_id = ranked.customer_id
     where customers.state = 'active'
 )

@@ -27,6 +27,7 @@ delivered as (select {{ is_missing(['sales.orders', 'service.tickets']) }} as is
 measured as (
     select
         rates.*,
+        customers.scope,
         delivered.is_missing,
         coalesce(complaints.counted, 0) as counted,
         coalesce(complaints.complaints_90d, 0) as complaints_90d
@@ -46,7 +47,7 @@ decided as (
             else measured.rate_state
         end as state
     from measured
-    cross join parameters
+    inner join parameters on measured.scope = parameters.scope
 ),
 
 -- The figures told are the rate's, unless only the count warns.
@@ -56,7 +57,7 @@ explained as (
         case when decided.state = 'watch' then parameters.watch_months else parameters.months end as rate_months,
         decided.state in ('serious', 'watch') and decided.state <> decided.rate_state as is_by_count
     from decided
-    cross join parameters
+    inner join parameters on decided.scope = parameters.scope
 )
 
 select
@@ -88,5 +89,5 @@ select
         'complaints_90d', case when not explained.is_missing then explained.complaints_90d end
     ) as measures
 from explained
-cross join parameters
+inner join parameters on explained.scope = parameters.scope
 cross join run

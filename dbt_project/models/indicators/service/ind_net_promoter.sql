@@ -15,6 +15,7 @@ parameters as ({{ indicator_parameters() }}),
 measured as (
     select
         customers.customer_id,
+        customers.scope,
         scores.recommendations[1] as score,
         run.as_of_date - scores.recommendations_on[1] <= parameters.expires_days as is_valid,
         case
@@ -22,7 +23,7 @@ measured as (
         end as earlier_score
     from customers
     cross join run
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join scores on customers.customer_id = scores.customer_id
 ),
 
@@ -39,7 +40,7 @@ judged as (
             else 'short_history'
         end as unknown_reason
     from measured
-    cross join parameters
+    inner join parameters on measured.scope = parameters.scope
 ),
 
 decided as (

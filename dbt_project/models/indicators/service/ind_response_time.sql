@@ -18,18 +18,25 @@ standards as (
 
 parameters as ({{ indicator_parameters() }}),
 
+windows as (
+    select max(window_days) as days
+    from parameters
+),
+
 tickets as (
     select
         tickets.*,
-        run.as_of_at
+        run.as_of_at,
+        run.as_of_date - tickets.opened_on as age_days
     from run
-    cross join parameters
-    cross join lateral ({{ tickets_of_last_days('parameters.window_days') }}) as tickets
+    cross join windows
+    cross join lateral ({{ tickets_of_last_days('windows.days') }}) as tickets
 ),
 
 ages as (
     select
         tickets.customer_id,
+        tickets.age_days,
         extract(epoch from coalesce(tickets.first_responded_at, tickets.as_of_at) - tickets.opened_at)
         / 3600 / coalesce(standards.hours, normal.hours) as ratio
     from tickets
@@ -40,11 +47,13 @@ ages as (
 measured as (
     select
         customers.customer_id,
+        customers.scope,
         -- twice, so that what lies exactly between two figures survives the division of each age
         round(round(avg(ages.ratio), 12), 6) as ratio
     from customers
-    left join ages on customers.customer_id = ages.customer_id
-    group by customers.customer_id
+    inner join parameters on customers.scope = parameters.scope
+    left join ages on customers.customer_id = ages.customer_id and parameters.window_days > ages.age_days
+    group by customers.customer_id, customers.scope
 ),
 
 judged as (
@@ -58,7 +67,7 @@ judged as (
             when measured.ratio is null then 'no_base'
         end as unknown_reason
     from measured
-    cross join parameters
+    inner join parameters on measured.scope = parameters.scope
 ),
 
 decided as (

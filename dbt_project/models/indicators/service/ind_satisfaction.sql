@@ -24,7 +24,7 @@ measured as (
         parameters.watch_score as watch_threshold
     from customers
     cross join run
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join scores on customers.customer_id = scores.customer_id
 ),
 
