@@ -73,12 +73,15 @@ def land_batch(connection: Connection, run_id: int, batch: Batch, state: str = "
     return int(opened[0])
 
 
-def judge_by_sql(warehouse: Warehouse, moment: Moment, zone: ZoneInfo) -> int:
-    """Build and publish the run of a moment on what has landed; returns the run id."""
+def judge_by_sql(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, stale: Sequence[str] = ()) -> int:
+    """Build and publish the run of a moment on what has landed, some of it too old; returns the run id."""
     stored = warehouse.rows("select policy_hash from policy.policy")[0]["policy_hash"]
     run_id = runs.open_run(warehouse, runs.Moment(moment.as_of_date, moment.cutoff), zone, stored)
     warehouse.execute(
-        "update ops.run set through_batch_id = (select max(batch_id) from ops.batch) where run_id = %s", run_id
+        "update ops.run set through_batch_id = (select max(batch_id) from ops.batch), stale_data_sets = %s"
+        " where run_id = %s",
+        sorted(stale),
+        run_id,
     )
     transform.build(warehouse, run_id)
     runs.publish(warehouse, run_id)

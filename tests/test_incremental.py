@@ -58,6 +58,8 @@ class Chain:
     zone: ZoneInfo = SHANGHAI
     absent: set[str] = field(default_factory=set)
     """Data sets of which nothing has been delivered yet."""
+    stale: set[str] = field(default_factory=set)
+    """Data sets that are too old to judge by."""
     story: list[str] = field(default_factory=list)
     _landed: dict[int, tuple[Batch, str]] = field(default_factory=dict, repr=False)
     _judged: dict[int, tuple[Run, int | None]] = field(default_factory=dict, repr=False)
@@ -145,6 +147,7 @@ class Chain:
         run_id = runs.open_run(self.warehouse, at, moment.time_zone, policy.policy_hash)
         if not runs.has_fixed_batches(self.warehouse, run_id):
             landing.accept(self.warehouse, run_id)
+        self.warehouse.execute("update ops.run set stale_data_sets = %s where run_id = %s", sorted(self.stale), run_id)
         return run_id
 
     def _by_oracle(self, run_id: int, moment: Moment) -> tuple[Run, Any]:
@@ -155,7 +158,7 @@ class Chain:
             if state == "accepted" and batch_id <= row["through_batch_id"]
         )
         policy = oracle.Policy.read(self.policy_folder)
-        self._judged[run_id] = (oracle.judge(world, moment, policy), row["previous_run_id"])
+        self._judged[run_id] = (oracle.judge(world, moment, policy, self.stale), row["previous_run_id"])
         chain, at = [], run_id
         while at in self._judged:
             run, at = self._judged[at]
@@ -471,10 +474,22 @@ class DirtyDays:
         self.chain.absent.remove(max(self.chain.absent))
         return self.ordinary(day)
 
+    def stalled(self, day: date) -> int:
+        """Sources stand still for too long; a run that finds them at work again dies; from then on they are."""
+        self._run(self._at(day))
+        self.chain.stale = set(self.random.sample(sorted(self.chain.sources.modes), 3))
+        self.chain.judge(self._at(day))
+        self.chain.stale, stale = set(), self.chain.stale
+        self.chain.break_off_somewhere(self._at(day), self.random)
+        self.chain.stale = stale
+        run_id = self.chain.judge(self._at(day))
+        self.chain.stale = set()
+        return run_id
+
     events: ClassVar = (
         *(backfill, backfill, backfill_of_news, intraday, intraday, once_more, nothing_new, broken, broken),
         *(broken_and_left, rejected, accepted_late, accepted_late, new_policy, new_policy, moved, moved),
-        *(first_delivery, first_delivery),
+        *(first_delivery, first_delivery, stalled),
     )
     """Everything that can befall a chain of runs, the worse things twice."""
 

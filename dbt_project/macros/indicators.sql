@@ -18,15 +18,6 @@ where indicator_code = '{{ code }}'
 group by scope
 {%- endmacro -%}
 
-{#- Whether the company delivers not all of these data sets. -#}
-{%- macro is_missing(data_sets) -%}
-(
-    select count(distinct batches.data_set)
-    from {{ ref('stg_ops__batches') }} as batches
-    where batches.data_set in ('{{ data_sets | join("', '") }}')
-) < {{ data_sets | length }}
-{%- endmacro -%}
-
 {#- A sum over the baseline's months as a monthly figure; null while the customer has too few months. `months`: how many
     there were from its first order's month to the window, of which at most baseline_months count (0 = all). -#}
 {%- macro baseline(amount, months) -%}
@@ -45,11 +36,21 @@ array[
 ]
 {%- endmacro -%}
 
-{#- One figure of all indicators, in the order of their codes, as an array. -#}
-{%- macro side_by_side(column, if_known=false) -%}
+{#- One figure of all indicators, in the order of their codes, as an array; null where an indicator is unknown. -#}
+{%- macro side_by_side(column) -%}
 array[
     {%- for code in indicator_codes() %}
-    {{ "case when " ~ code ~ ".state <> 'unknown' then " ~ code ~ "." ~ column ~ " end" if if_known else code ~ "." ~ column }}
+    case when {{ code }}.state <> 'unknown' then {{ code }}.{{ column }} end{{ "," if not loop.last }}
+    {%- endfor %}
+]
+{%- endmacro -%}
+
+{#- The same of what an unknown one has too, with what stands for it where nobody can be judged by the indicator:
+    `blind_reason` is why. -#}
+{%- macro side_by_side_or_blind(column, if_blind) -%}
+array[
+    {%- for code in indicator_codes() %}
+    coalesce({{ code }}.{{ column }}, {{ if_blind | replace('blind_reason', 'customers.blind_reasons[' ~ loop.index ~ ']') }})
     {{- "," if not loop.last }}
     {%- endfor %}
 ]

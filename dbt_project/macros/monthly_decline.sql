@@ -1,9 +1,9 @@
 {#-
   An indicator that warns when a monthly figure stays below a share of its own baseline in each of the last closed months
-  (001: 连续[X]个月低于历史平均水平的[X]%). `figure`: a column of int_customer_months; `needs`: the data sets it comes from.
+  (001: 连续[X]个月低于历史平均水平的[X]%). `figure`: a column of int_customer_months.
   Counted for whoever has an order.
 -#}
-{%- macro monthly_decline(figure, needs, has_least_baseline=false) -%}
+{%- macro monthly_decline(figure, has_least_baseline=false) -%}
 with {{ closed_months() }},
 
 summed as (
@@ -33,7 +33,6 @@ judged as (
     select
         compared.*,
         case
-            when {{ is_missing(needs) }} then 'no_data'
             when compared.baseline is null then 'short_history'
             when compared.baseline = 0 then 'no_base'
             {%- if has_least_baseline %}

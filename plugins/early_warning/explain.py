@@ -279,6 +279,8 @@ def _origin(warehouse: Warehouse, run: dict[str, Any]) -> Iterator[str]:
     )
     yield f"Run {run['run_id']}, policy {run['policy_hash']}."
     yield f"Batches: {named}."
+    if run["stale_data_sets"]:
+        yield f"Too old to judge by, see bi.gates: {', '.join(run['stale_data_sets'])}."
     [staged] = warehouse.rows("select run_id, as_of_date from staging.stg_ops__run")
     if staged["run_id"] != run["run_id"]:
         yield f"The rows listed are those that run {staged['run_id']} knows, as of {staged['as_of_date']:%-d %B %Y}."

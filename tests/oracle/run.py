@@ -1,6 +1,6 @@
 """One run: every present customer judged at a moment, with nothing remembered from other runs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -69,8 +69,11 @@ class Run:
     customers: Mapping[str, CustomerResult]
 
 
-def judge(world: World, moment: Moment, policy: Policy) -> Run:
-    """Judge every customer that is there; rows of customers that sales.customers lacks are ignored."""
+def judge(world: World, moment: Moment, policy: Policy, stale: Collection[str] = ()) -> Run:
+    """Judge every customer that is there; rows of customers that sales.customers lacks are ignored.
+
+    `stale` are the data sets of which the newest is older than the company allows (0002.44).
+    """
     customers = present_customers(world, moment)
     order_rows = grouped(world.get("sales.orders", ()), "customer_id")
     orders = {row["customer_id"]: Orders.of(order_rows[row["customer_id"]], moment) for row in customers}
@@ -99,16 +102,16 @@ def judge(world: World, moment: Moment, policy: Policy) -> Run:
         }
         return Facts(moment, policies[key], orders[key], gaps.get(key), key in in_class_a, arrears, industry, rows)
 
-    results = (_judge_customer(row["customer_id"], facts_of(row), delivered) for row in customers)
+    results = (_judge_customer(row["customer_id"], facts_of(row), delivered, frozenset(stale)) for row in customers)
     return Run(moment.as_of_date, {result.customer_id: result for result in results})
 
 
-def _judge_customer(customer_id: str, facts: Facts, delivered: frozenset[str]) -> CustomerResult:
+def _judge_customer(customer_id: str, facts: Facts, delivered: frozenset[str], stale: frozenset[str]) -> CustomerResult:
     state = customer_state(facts.orders, facts.usual_gap, facts.moment, facts.policy)
     open_balance = facts.arrears.open_balance
     is_judged = state == "active" or open_balance > 0
     indicators = {
-        code: _judge_indicator(code, facts, delivered)
+        code: _judge_indicator(code, facts, delivered, stale)
         for code, indicator in facts.policy.indicators.items()
         if is_judged and (state == "active" or indicator.family in CREDIT_FAMILIES)
     }
@@ -129,10 +132,14 @@ def _judge_customer(customer_id: str, facts: Facts, delivered: frozenset[str]) -
     )
 
 
-def _judge_indicator(code: str, facts: Facts, delivered: frozenset[str]) -> IndicatorResult:
+def _judge_indicator(code: str, facts: Facts, delivered: frozenset[str], stale: frozenset[str]) -> IndicatorResult:
+    """Unknown where a data set that it needs is not delivered or, if all are, where one is stale (0002.19, 0002.44)."""
     definition = DEFINITIONS[code]
+    nothing_known = dict.fromkeys(definition.measures)
     if not delivered >= definition.needs:
-        return IndicatorResult("unknown", "no_data", measures=dict.fromkeys(definition.measures))
+        return IndicatorResult("unknown", "no_data", measures=nothing_known)
+    if definition.needs & stale:
+        return IndicatorResult("unknown", "stale", measures=nothing_known)
     return decide(definition.read(facts))
 
 

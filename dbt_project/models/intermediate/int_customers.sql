@@ -51,10 +51,10 @@ joined as (
         ordered.silence_days,
         ordered.usual_gap_days,
         case
-            when not {{ is_missing(['sales.orders']) }} then coalesce(revenues.revenue_12m_amount, 0)
+            when run.data_sets @> array['sales.orders'] then coalesce(revenues.revenue_12m_amount, 0)
         end as revenue_12m_amount,
         case
-            when not {{ is_missing(['finance.invoices', 'finance.payments']) }}
+            when run.data_sets @> array['finance.invoices', 'finance.payments']
                 then coalesce(arrears.open_balance_amount, 0)
         end as open_balance_amount,
         coalesce(arrears.overdue_amount, 0) as overdue_amount,

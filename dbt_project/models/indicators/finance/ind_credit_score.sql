@@ -1,5 +1,6 @@
 {{ config(meta={
     'parameters': {'score': 'less', 'drop': 'more', 'drop_days': 'same'},
+    'needs': [],
     'evidence': ['credit scores'],
 }) }}
 

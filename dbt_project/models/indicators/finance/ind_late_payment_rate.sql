@@ -1,6 +1,7 @@
 {{ config(meta={
     'parameters': {'share': 'more', 'months': 'same', 'min_invoices': 'same'},
     'measures': ['late_invoices'],
+    'needs': ['finance.invoices', 'finance.payments'],
     'evidence': ['due invoices'],
 }) }}
 
@@ -21,8 +22,7 @@ compared as (
         case
             when habits.due_invoices >= greatest(parameters.min_invoices, 1)
                 then round(habits.late_invoices::numeric / habits.due_invoices, 6)
-        end as share,
-        {{ is_missing(['finance.invoices', 'finance.payments']) }} as is_missing
+        end as share
     from customers
     inner join parameters on customers.scope = parameters.scope
     left join habits on customers.customer_id = habits.customer_id

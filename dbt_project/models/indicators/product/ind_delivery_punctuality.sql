@@ -1,6 +1,7 @@
 {{ config(meta={
     'parameters': {'share': 'less', 'months': 'same', 'min_orders': 'same'},
     'measures': ['late_orders'],
+    'needs': ['sales.orders'],
     'evidence': ['late deliveries'],
 }) }}
 
@@ -53,8 +54,7 @@ compared as (
         case
             when counted.due >= greatest(parameters.min_orders, 1)
                 then round(1 - counted.late::numeric / counted.due, 6)
-        end as share,
-        {{ is_missing(['sales.orders']) }} as is_missing
+        end as share
     from customers
     inner join parameters on customers.scope = parameters.scope
     left join counted on customers.customer_id = counted.customer_id

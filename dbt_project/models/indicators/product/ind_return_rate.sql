@@ -10,6 +10,7 @@
             'min_baseline_months': 'same',
         },
         'measures': ['return_count'],
+        'needs': ['sales.orders', 'sales.returns'],
         'evidence': ['returns'],
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
@@ -26,11 +27,9 @@ compared as (
         summed.scope,
         summed.slope,
         summed.numerator as returned,
-        {{ is_missing(['sales.orders', 'sales.returns']) }} as is_missing,
         round(summed.numerator / nullif(summed.denominator, 0), 6) as value,
         summed.usual_numerator / nullif(summed.usual_denominator, 0) as baseline,
         case
-            when {{ is_missing(['sales.orders', 'sales.returns']) }} then 'no_data'
             when not {{ has_baseline(months_before_window('summed')) }} then 'short_history'
             when summed.denominator = 0 or summed.usual_denominator = 0 then 'no_base'
             when summed.usual_numerator = 0 and summed.numerator >= parameters.min_returns then 'no_base'
@@ -72,7 +71,7 @@ select
     {{ trend('decided.slope', 'decided.baseline', 'high') }} as trend,
     {{ month_start('parameters.months') }} as window_start,
     run.open_month - 1 as window_end,
-    jsonb_build_object('return_count', case when not decided.is_missing then decided.returned end) as measures
+    jsonb_build_object('return_count', decided.returned) as measures
 from decided
 inner join parameters on decided.scope = parameters.scope
 cross join run

@@ -9,6 +9,7 @@
             'baseline_months': 'same',
             'min_baseline_months': 'same',
         },
+        'needs': ['sales.orders'],
         'evidence': ['orders'],
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
@@ -27,7 +28,6 @@ compared as (
         round(summed.numerator / nullif(summed.denominator, 0), 6) as value,
         summed.usual_numerator / nullif(summed.usual_denominator, 0) as baseline,
         case
-            when {{ is_missing(['sales.orders']) }} then 'no_data'
             when not {{ has_baseline(months_before_window('summed')) }} then 'short_history'
             when summed.denominator < greatest(parameters.min_orders, 1) or summed.usual_numerator = 0 then 'no_base'
         end as unknown_reason

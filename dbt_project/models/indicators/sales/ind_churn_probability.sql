@@ -1,5 +1,6 @@
 {{ config(meta={
     'parameters': {'probability': 'more', 'expires_days': 'same'},
+    'needs': ['model.churn_scores'],
     'evidence': ['churn scores'],
 }) }}
 

@@ -1,6 +1,7 @@
 {{ config(meta={
     'parameters': {'days': 'more', 'gap_multiple': 'more', 'min_order_days': 'same'},
     'measures': ['silence_days', 'usual_gap_days', 'silence_ratio'],
+    'needs': ['sales.orders'],
     'evidence': ['orders'],
 }) }}
 

@@ -1,6 +1,7 @@
 {{ config(meta={
     'is_watch_only': true,
     'parameters': {'days': 'more'},
+    'needs': ['sales.policy_signals'],
     'evidence': ['policies'],
 }) }}
 
@@ -29,10 +30,7 @@ compared as (
     select
         customers.customer_id,
         coalesce(counted.policies, 0) as policies,
-        case
-            when {{ is_missing(['sales.policy_signals']) }} then 'no_data'
-            when customers.industry is null then 'no_base'
-        end as unknown_reason
+        case when customers.industry is null then 'no_base' end as unknown_reason
     from customers
     left join counted on customers.scope = counted.scope and customers.industry = counted.industry
 )

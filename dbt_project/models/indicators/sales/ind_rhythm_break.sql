@@ -2,6 +2,7 @@
     'is_watch_only': true,
     'parameters': {'days': 'more', 'gap_multiple': 'more', 'min_order_days': 'same', 'revenue_share': 'same'},
     'measures': ['is_class_a'],
+    'needs': ['sales.orders'],
     'evidence': ['orders'],
 }) }}
 

@@ -6,6 +6,7 @@
         'baseline_months': 'same',
         'min_baseline_months': 'same',
     },
+    'needs': ['service.tickets'],
     'evidence': ['negative feedback'],
 }) }}
 
@@ -65,7 +66,6 @@ judged as (
     select
         compared.*,
         case
-            when {{ is_missing(['service.tickets']) }} then 'no_data'
             when baseline is null then 'short_history'
             when baseline = 0 and feedback >= watch_count then 'no_base'
         end as unknown_reason

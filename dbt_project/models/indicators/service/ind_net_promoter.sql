@@ -1,5 +1,6 @@
 {{ config(meta={
     'parameters': {'score': 'less', 'satisfied_score': 'same', 'expires_days': 'same'},
+    'needs': ['service.surveys'],
     'evidence': ['recommendation scores'],
 }) }}
 
@@ -34,7 +35,6 @@ judged as (
         parameters.watch_score as watch_threshold,
         parameters.satisfied_score,
         case
-            when {{ is_missing(['service.surveys']) }} then 'no_data'
             when measured.is_valid then null
             when measured.score is not null then 'expired'
             else 'short_history'

@@ -1,5 +1,6 @@
 {{ config(meta={
     'parameters': {'ratio': 'more', 'window_days': 'same'},
+    'needs': ['service.tickets'],
     'evidence': ['tickets'],
 }) }}
 
@@ -62,10 +63,7 @@ judged as (
         parameters.ratio as serious_threshold,
         parameters.watch_ratio as watch_threshold,
         parameters.window_days,
-        case
-            when {{ is_missing(['service.tickets']) }} then 'no_data'
-            when measured.ratio is null then 'no_base'
-        end as unknown_reason
+        case when measured.ratio is null then 'no_base' end as unknown_reason
     from measured
     inner join parameters on measured.scope = parameters.scope
 ),

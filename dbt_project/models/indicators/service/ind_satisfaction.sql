@@ -1,6 +1,7 @@
 {{ config(meta={
     'parameters': {'score': 'less', 'scores': 'same', 'expires_days': 'same'},
     'measures': ['latest_score'],
+    'needs': ['service.surveys'],
     'evidence': ['satisfaction scores'],
 }) }}
 
@@ -32,7 +33,6 @@ judged as (
     select
         measured.*,
         case
-            when {{ is_missing(['service.surveys']) }} then 'no_data'
             when is_known then null
             when not is_latest_valid then 'expired'
             else 'short_history'
