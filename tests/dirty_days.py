@@ -39,6 +39,9 @@ ALL_APPEND: Mapping[str, Mode] = dict.fromkeys(LANDED, "append")
 ALL_SNAPSHOT: Mapping[str, Mode] = dict.fromkeys(LANDED, "snapshot")
 ALL_STAMPED = frozenset(LANDED)
 
+REGION = "north"
+"""The only region that a customer may be of; policies with exceptions name it."""
+
 Handle = Any
 """What a script calls a record by: the value of its key, a tuple where the key has several columns."""
 
@@ -733,6 +736,31 @@ def altered_customer(scene: Scene) -> Iterator[None]:
     yield
 
 
+def moved_to_a_region_with_exceptions(scene: Scene) -> Iterator[None]:
+    """Other parameters count from today: for who has no other news, comes new, moves there and back, goes."""
+    scenes = {name: scene.alone(name) for name in ("there", "back", "gone")}
+    for its in scenes.values():
+        for month in range(10):
+            its.contact(30 * month + 3)
+            its.give_back(30 * month + 4)
+            its.ticket(30 * month + 6)
+            its.ticket(30 * month + 7, "feedback", sentiment="negative")
+            its.order(30 * month + 8, cancelled_at=its.instant(30 * month + 7), cancelled_by="customer")
+            its.invoice(30 * month + 10)
+    yield
+    for its in scenes.values():
+        scene.change(CUSTOMERS, its.customer_id, region=REGION)
+    scene.customer(f"{scene.customer_id}/new", region=REGION)
+    scene.order(40, customer_id=f"{scene.customer_id}/new")
+    yield
+    scene.change(CUSTOMERS, scenes["back"].customer_id, region=None)
+    gone = scene.remove(CUSTOMERS, scenes["gone"].customer_id)
+    yield
+    if gone:
+        scene.customer(gone["customer_id"], industry=gone["industry"])
+    yield
+
+
 # --- service --------------------------------------------------------------------------------------------------------
 
 
@@ -1052,6 +1080,7 @@ DIRT: tuple[Script, ...] = (
     orphans,
     vanishing_customer,
     altered_customer,
+    moved_to_a_region_with_exceptions,
     corrected_tickets,
     corrected_surveys,
     soured_feedback,

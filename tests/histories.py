@@ -31,6 +31,7 @@ AS_OF_DATES = (
     date(2024, 12, 31),
     date(2025, 3, 30),
 )
+REGIONS = ("north", "south", None)
 ALL_CHAPTERS = (*DEMAND, *OTHER)
 OPTIONAL_DATA_SETS = tuple(data_set for data_set in COLUMNS if data_set != "sales.customers")
 
@@ -81,6 +82,7 @@ def histories(
                 name=f"Customer {number}",
                 segment=pen.random.choice(segments),
                 industry=pen.random.choice(INDUSTRIES),
+                region=REGIONS[number % len(REGIONS)],
                 customer_since=pen.random.choice((None, None, pen.day(700), pen.day(0), pen.day(-1))),
                 owner_email=pen.random.choice((None, "lin@example.com", "lin@example.com", "wu@example.com")),
             )

@@ -22,9 +22,9 @@ from oracle.world import COLUMNS, CREDIT_SCORES, Row
 POLICY = Path(__file__).parents[1] / "company" / "policy"
 
 
-def land(warehouse: Warehouse, world: World, zone: ZoneInfo, policy: Path = POLICY) -> None:
+def land(warehouse: Warehouse, world: World, zone: ZoneInfo, policy_folder: Path = POLICY) -> None:
     """Put a world's rows into landing as accepted snapshots, past reader and gates, which have tests of their own."""
-    stored = policies.load(policy)
+    stored = policies.load(policy_folder)
     policies.store(warehouse, stored)
     with warehouse.connect() as connection:
         connection.execute(
@@ -91,11 +91,14 @@ def changed_policy(folder: Path, table: str = "indicator_parameters", **changes:
     return folder
 
 
-def judge_by_sql(warehouse: Warehouse, moment: Moment, zone: ZoneInfo) -> int:
-    """Build and publish the run of a moment on what has landed; returns the run id."""
+def judge_by_sql(warehouse: Warehouse, moment: Moment, zone: ZoneInfo, stale: Sequence[str] = ()) -> int:
+    """Build and publish the run of a moment on what has landed, some of it too old; returns the run id."""
     run_id = open_run_of(warehouse, moment, zone)
     warehouse.execute(
-        "update ops.run set through_batch_id = (select max(batch_id) from ops.batch) where run_id = %s", run_id
+        "update ops.run set through_batch_id = (select max(batch_id) from ops.batch), stale_data_sets = %s"
+        " where run_id = %s",
+        sorted(stale),
+        run_id,
     )
     transform.build(warehouse, run_id)
     runs.publish(warehouse, run_id)

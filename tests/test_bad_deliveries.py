@@ -6,11 +6,13 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from homes import Answer, Home, made_once
 from tiny_company import CUSTOMERS, FIRST, SECOND, deliver, deliveries, file_of, write_company, write_table
@@ -198,3 +200,57 @@ def test_mended_delivery_is_published_with_the_good_rows_of_other_sources(story:
 def test_gzip_of_the_tiny_company_is_a_gzip(tmp_path: Path) -> None:
     path = write_table(tmp_path, "orders", SECOND, deliveries(SECOND)["orders"])
     assert gzip.decompress(path.read_bytes()).startswith(b"no,customer,placed_at,net\n")
+
+
+# --- a source that stands still
+
+
+def test_source_that_has_stopped_delivering_makes_its_indicators_unknown_and_closes_no_warning(tmp_path: Path) -> None:
+    company, exports = write_company(tmp_path / "company"), tmp_path / "exports"
+    books = company / "sources" / "books" / "source.yml"
+    config = yaml.safe_load(books.read_text(encoding="utf-8"))
+    config["data_sets"]["finance.payments"]["freshness_days"] = 3
+    books.write_text(yaml.safe_dump(config), encoding="utf-8")
+    home = Home.new(tmp_path / "home", company)
+    deliver(exports, FIRST)
+    fresh = home.run("--as-of", str(FIRST))
+    later = FIRST + timedelta(days=20)
+    answer = home.run("--as-of", str(later))  # nothing has come since; payments alone have a limit
+    assert (fresh.code, answer.code) == (0, 0), answer.stderr
+    needing = {"overdue_days", "overdue_ratio", "late_payment_rate", "credit_utilization"}
+    [before], [run] = fresh.json["runs"], answer.json["runs"]
+    stale = {code for code, reasons in run["unknown"].items() if "stale" in reasons}
+    assert stale == needing - {"credit_utilization"}  # of which credit_terms are not delivered at all
+    assert run["unknown"]["overdue_days"]["stale"] == run["customers"]["judged"]
+    assert not any("stale" in reasons for reasons in before["unknown"].values())
+
+    [told] = home.rows(
+        "select gate, verdict, severity, message from ops.gate_result where verdict <> 'pass'"
+        " and run_id = %s and message like %s",
+        run["run_id"],
+        "%freshness_days%",
+    )
+    assert (told["gate"], told["verdict"]) == ("books", "warn")
+    assert "the newest file payments-2026-05-31.csv is 20 days older than 2026-06-20" in told["message"]
+
+    held = (
+        "select customer_id, warning_level from marts.fct_customer_levels"
+        " where run_id = %s and 'overdue_days' = any(level_source_codes) order by customer_id"
+    )
+    from_arrears = home.rows(held, before["run_id"])
+    assert from_arrears
+    assert home.rows(held, run["run_id"]) == from_arrears
+    [level] = home.rows(
+        "select raw_level from marts.fct_customer_levels where run_id = %s and customer_id = %s",
+        run["run_id"],
+        from_arrears[0]["customer_id"],
+    )
+    assert level["raw_level"] is None
+    explained = home.command("explain", from_arrears[0]["customer_id"]).stdout
+    assert "overdue_days (stale)" in explained
+    assert "Too old to judge by, see bi.gates: finance.payments." in explained
+
+    deliver(exports, SECOND)
+    past = home.run("--as-of", str(FIRST + timedelta(days=2))).json["runs"][0]  # a past day is judged by its own date
+    assert not any("stale" in reasons for reasons in past["unknown"].values())
+    home.remove()

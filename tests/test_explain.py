@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,11 @@ from early_warning.explain import EVIDENCE, explain
 from early_warning.indicators import declared
 from early_warning.settings import PROJECT
 from early_warning.warehouse import Warehouse
+from exceptions import with_exceptions
 from homes import Home
+from judged_by_sql import judge_by_sql, land
+from oracle import Moment, read_world
+from test_worked_example import EXAMPLE, RUN_DATES, TIME_ZONE
 
 POLICY = PROJECT / "company" / "policy"
 
@@ -129,6 +135,37 @@ def test_customer_that_is_not_judged_is_said_to_be_so(first_day: Home) -> None:
     query = "select customer_id from bi.customers where state <> 'active' and open_balance_amount = 0 limit 1"
     [row] = first_day.command("sql", query, "--format", "json").json
     assert "owes nothing is not judged" in first_day.command("explain", row["customer_id"]).stdout
+
+
+@pytest.mark.slow
+def test_parameters_are_the_customers_own_and_exceptions_are_named(warehouse: Warehouse, tmp_path: Path) -> None:
+    exceptions = [
+        ("order_amount", "baseline_share", "0.60", "0.80", "retail"),
+        ("order_amount", "baseline_share", "0.99", "", "wholesale"),
+        ("order_amount", "months", "2", "1", "", "", "", "2025-06-25", "2025-06-30"),
+    ]
+    land(warehouse, read_world(EXAMPLE), TIME_ZONE, with_exceptions(tmp_path / "policy", exceptions))
+    early, late = RUN_DATES[1:]
+    for day in (early, late):
+        judge_by_sql(warehouse, Moment.midnight_after(day, TIME_ZONE), TIME_ZONE)
+
+    def told(customer_id: str, day: date) -> str:
+        text = explain(warehouse, customer_id, day)
+        [paragraph] = [each for each in text.split("\n\n") if each.startswith("order_amount ")]
+        return next(line for line in paragraph.splitlines() if "by indicator_parameters.csv" in line)
+
+    assert "baseline_share 0.6 / 0.8 (segment retail)" in told("C02", late)
+    assert "baseline_share 0.4 / 0.4, min" in told("C13", late)
+    for customer_id in ("C02", "C13"):
+        assert "months 2 / 1 (from 2025-06-25 until 2025-06-30)" in told(customer_id, late)
+        assert told(customer_id, early).endswith("months 3 / 2")
+    thresholds = warehouse.rows(
+        "select round(threshold / baseline, 2) as share from marts.fct_indicator_values"
+        " where as_of_date = %s and indicator_code = 'order_amount' and customer_id in ('C02', 'C13')"
+        " order by customer_id",
+        late,
+    )
+    assert [row["share"] for row in thresholds] == [Decimal("0.60"), Decimal("0.40")]
 
 
 def test_every_indicator_names_evidence_and_every_kind_of_it_is_used() -> None:

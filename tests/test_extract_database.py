@@ -438,7 +438,7 @@ def test_database_out_of_reach_is_told_without_its_password(warehouse: Warehouse
     assert "hunter" not in str(caught.value)
 
 
-def test_cursor_that_stands_still_fails_the_gate(warehouse: Warehouse, shop: Shop) -> None:
+def test_cursor_that_stands_still_is_told_and_stale(warehouse: Warehouse, shop: Shop) -> None:
     shop.order(1, "2024-06-21 12:00")
     source = orders_source(freshness_days=9)
     assert take(warehouse, source, shop).problems == ()
@@ -452,7 +452,7 @@ def test_cursor_that_stands_still_fails_the_gate(warehouse: Warehouse, shop: Sho
         ),
     ):
         [problem] = batch.problems
-        assert problem.is_critical
+        assert (problem.is_stale, problem.is_critical) == (True, False)
         assert problem.column == "updated_at"
         assert "the newest updated_at is 2024-06-21 12:00, 10 days older than 2024-07-01" in problem.message
 

@@ -510,12 +510,14 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     assert again.column("amount") == ["7.5"]
 
 
-def test_files_that_have_stopped_coming_are_critical(tmp_path: Path) -> None:
+def test_files_that_have_stopped_coming_are_told_and_stale(tmp_path: Path) -> None:
     write(tmp_path / "orders-2024-06-20.csv", [ORDERS, order(1)])
     source = dated_source(tmp_path, freshness_days=4)
-    assert read_orders(source, as_of=date(2024, 6, 24)).critical == []
-    read = read_orders(source, as_of=date(2024, 6, 25))
-    expect_critical(read.critical[0], "orders-2024-06-20.csv", "5 days older than 2024-06-25", "freshness_days")
+    assert read_orders(source, as_of=date(2024, 6, 24)).extract.problems == ()
+    [problem] = read_orders(source, as_of=date(2024, 6, 25)).extract.problems
+    assert (problem.is_stale, problem.is_critical, problem.file) == (True, False, "orders-2024-06-20.csv")
+    assert "5 days older than 2024-06-25" in problem.message
+    assert "freshness_days" in problem.remedy
 
 
 def test_dated_files_that_begin_later_are_critical(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from dirty_days import (
     DIRT,
     INVOICES,
     ORDERS,
+    REGION,
     SOME_APPEND,
     Scene,
     Script,
@@ -34,6 +35,7 @@ from dirty_days import (
 from early_warning import landing, runs, transform
 from early_warning import policy as policies
 from early_warning.warehouse import Warehouse
+from exceptions import random_exceptions, with_exceptions
 from histories import SHANGHAI
 from judged_by_sql import changed_policy, differences, land, land_batch
 from oracle import Batch, Moment, Run, follow, follow_cases, world_of
@@ -62,6 +64,8 @@ class Chain:
     zone: ZoneInfo = SHANGHAI
     absent: set[str] = field(default_factory=set)
     """Data sets of which nothing has been delivered yet."""
+    stale: set[str] = field(default_factory=set)
+    """Data sets that are too old to judge by."""
     story: list[str] = field(default_factory=list)
     _landed: dict[int, tuple[Batch, str]] = field(default_factory=dict, repr=False)
     _judged: dict[int, tuple[Run, int | None]] = field(default_factory=dict, repr=False)
@@ -149,6 +153,7 @@ class Chain:
         run_id = runs.open_run(self.warehouse, at, moment.time_zone, policy.policy_hash)
         if not runs.has_fixed_batches(self.warehouse, run_id):
             landing.accept(self.warehouse, run_id)
+        self.warehouse.execute("update ops.run set stale_data_sets = %s where run_id = %s", sorted(self.stale), run_id)
         return run_id
 
     def _by_oracle(self, run_id: int, moment: Moment) -> tuple[Run, Any, Any]:
@@ -159,7 +164,7 @@ class Chain:
             if state == "accepted" and batch_id <= row["through_batch_id"]
         )
         policy = oracle.Policy.read(self.policy_folder)
-        self._judged[run_id] = (oracle.judge(world, moment, policy), row["previous_run_id"])
+        self._judged[run_id] = (oracle.judge(world, moment, policy, self.stale), row["previous_run_id"])
         chain, at = [], run_id
         while at in self._judged:
             run, at = self._judged[at]
@@ -197,16 +202,42 @@ def _locked(warehouse: Warehouse, schema: str, table: str) -> Iterator[None]:
             admin.execute(sql.SQL(set_timeout).format(sql.Identifier(name), sql.SQL("reset")))
 
 
+IN_THE_REGION = [
+    ("order_amount", "months", "2", "", "", "", REGION),
+    ("average_order_value", "months", "1", "", "", "", REGION),
+    ("interaction_frequency", "baseline_months", "4", "", "", "", REGION),
+    ("overdue_ratio", "baseline_months", "5", "", "", "", REGION),
+    ("late_payment_rate", "months", "2", "", "", "", REGION),
+    ("order_fulfilment", "months", "2", "", "", "", REGION),
+    ("complaint_rate", "baseline_months", "4", "", "", "", REGION),
+    ("complaint_rate", "count_days", "40", "", "", "", REGION),
+    ("return_rate", "months", "1", "", "", "", REGION),
+    ("negative_feedback", "baseline_months", "5", "", "", "", REGION),
+    ("negative_feedback", "window_days", "70", "", "", "", REGION),
+    ("delivery_punctuality", "months", "5", "", "", "", REGION),
+    ("response_time", "window_days", "80", "", "", "", REGION),
+]
+FOR_SOME_DAYS = [
+    ("order_frequency", "baseline_share", "0.90", "", "", "", "", "2024-03-02", "2024-03-05"),
+    ("overdue_ratio", "baseline_months", "3", "", "", "", "", "2024-03-02", "2024-03-05"),
+    ("late_payment_rate", "months", "4", "", "", "", "", "2024-03-02", "2024-03-05"),
+    ("order_fulfilment", "months", "4", "", "", "", "", "2024-03-02", "2024-03-05"),
+]
+"""Days that begin and end between two runs of LEAP_DAYS without another month beginning."""
+
+
 @pytest.fixture
 def policy_folder(tmp_path: Path) -> Path:
-    """The shipped policy, but that a segment of one customer has a rhythm of its own: scripts don't disturb another.
+    """The shipped policy with some exceptions.
 
-    And that a case goes through its life in a few days.
+    And a segment of one customer has a rhythm of its own there, so that scripts don't disturb another, and a case goes
+    through its life in a few days.
     """
     days = {"cooldown_days": "2", "follow_up_days": "1", "reopen_days": "4"}
-    return changed_policy(
+    folder = changed_policy(
         tmp_path / "policy", "hysteresis_and_budget", min_segment_customers="1", owner_budget="3", **days
     )
+    return with_exceptions(folder, [*IN_THE_REGION, *FOR_SOME_DAYS])
 
 
 # --- each kind of dirt for customers of its own -----------------------------------------------------------------------
@@ -438,10 +469,22 @@ class DirtyDays:
         self.chain.absent.remove(max(self.chain.absent))
         return self.ordinary(day)
 
+    def stalled(self, day: date) -> int:
+        """Sources stand still for too long; a run that finds them at work again dies; from then on they are."""
+        self._run(self._at(day))
+        self.chain.stale = set(self.random.sample(sorted(self.chain.sources.modes), 3))
+        self.chain.judge(self._at(day))
+        self.chain.stale, stale = set(), self.chain.stale
+        self.chain.break_off_somewhere(self._at(day), self.random)
+        self.chain.stale = stale
+        run_id = self.chain.judge(self._at(day))
+        self.chain.stale = set()
+        return run_id
+
     events: ClassVar = (
         *(backfill, backfill, backfill_of_news, intraday, intraday, once_more, nothing_new, broken, broken),
         *(broken_and_left, rejected, accepted_late, accepted_late, new_policy, new_policy, moved, moved),
-        *(first_delivery, first_delivery),
+        *(first_delivery, first_delivery, stalled),
     )
     """Everything that can befall a chain of runs, the worse things twice."""
 
@@ -487,6 +530,8 @@ def days_of(postgres: Any, warehouse: Warehouse, tmp_path: Path) -> Callable[[in
             competitor_activity__window_days="30",
             churn_probability__expires_days="30",
         )
+        for folder in (usual, other):
+            with_exceptions(folder, random_exceptions(Random(seed + 1), CALENDAR))
         modes = {data_set: random.choice(("append", "append", "snapshot")) for data_set in sorted(ALL_STAMPED)}
         stamped = frozenset(data_set for data_set in sorted(ALL_STAMPED) if random.random() < 2 / 3)
         first = Moment.midnight_after(CALENDAR[0], SHANGHAI)

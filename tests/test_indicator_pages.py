@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from early_warning.indicator_pages import FOLDER, as_filled, meanings
 from early_warning.indicators import declared
 from early_warning.policy import load
 from early_warning.settings import PROJECT
+from exceptions import with_exceptions
 
 NAMES = {row["indicator_code"]: row["name"] for row in load(PROJECT / "company" / "policy").tables["indicators"]}
 SECTIONS = ["Definition", "Clause", "Example", "Why it warns", "What each department does", "Parameters"]
@@ -57,6 +59,15 @@ def test_page_of_an_indicator_names_every_measure(code: str) -> None:
 def test_values_and_index_are_those_of_the_policy() -> None:
     stale = [path.name for path, text in as_filled().items() if text != path.read_text(encoding="utf-8")]
     assert not stale, "python -m early_warning.indicator_pages"
+
+
+def test_exceptions_stand_below_the_values_for_everybody(tmp_path: Path) -> None:
+    exceptions = [("overdue_days", "days", "45", "", "", "steel", "north", "2026-11-01")]
+    page = as_filled(policy=with_exceptions(tmp_path / "policy", exceptions))[FOLDER / "overdue_days.md"]
+    usual, _, below = page.partition("| except | parameter | serious | watch |\n|---|---|---|---|\n")
+    assert "| 30 | 10 |" in usual
+    assert below.startswith("| industry steel, region north, from 2026-11-01 | days | 45 | the same |\n<!-- to here")
+    assert set(meanings(page)) == set(declared()["overdue_days"].parameters)
 
 
 @pytest.mark.parametrize("code", [*declared(), "README"])

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from exceptions import with_exceptions
 from histories import SHANGHAI, History, histories
 from oracle import Batch, IndicatorResult, Moment, Policy, Run, follow, judge, world_of
 from oracle.customers import class_a
@@ -291,6 +292,57 @@ def test_absent_data_set_makes_its_indicators_unknown(absent: str, unknown: set[
     }
 
 
+def test_stale_data_set_makes_its_indicators_unknown_and_leaves_states_and_balances() -> None:
+    rows = world(orders=orders(*MONTHLY), invoices=[invoice("I1", "2025-06-01", "50")])
+    fresh, stale = (judge(rows, MOMENT, POLICY, each).customers["A"] for each in ((), {"finance.payments"}))
+    needing = {"overdue_days", "overdue_ratio", "late_payment_rate", "credit_utilization"}
+    assert {code for code, result in stale.indicators.items() if result.unknown_reason == "stale"} == needing
+    assert stale.indicators["overdue_days"] == IndicatorResult("unknown", "stale", measures={"overdue_days": None})
+    assert (stale.state, stale.open_balance_amount) == (fresh.state, fresh.open_balance_amount) == ("active", 50)
+    del rows["finance.credit_terms"]
+    absent_too = judge(rows, MOMENT, POLICY, {"finance.payments"}).customers["A"].indicators
+    assert absent_too["credit_utilization"].unknown_reason == "no_data"
+
+
+EXCEPTIONS = [
+    ("overdue_days", "days", "32", "", "", "", "", "2025-06-01", "2025-06-30"),
+    ("overdue_days", "days", "33", "", "", "", "north"),
+    ("overdue_days", "days", "34", "", "", "", "north", "2025-06-30"),
+    ("overdue_days", "days", "35", "20", "", "steel"),
+    ("overdue_days", "days", "36", "", "retail"),
+    ("overdue_days", "days", "37", "", "", "steel", "north"),
+    ("overdue_days", "days", "38", "", "retail", "", "north", "", "2025-06-29"),
+]
+
+
+@pytest.mark.parametrize(
+    ("customer", "day", "expected"),
+    [
+        ({}, "2025-05-31", ("30", "10")),
+        ({}, "2025-06-01", ("32", "32")),
+        ({}, "2025-06-30", ("32", "32")),
+        ({}, "2025-07-01", ("30", "10")),
+        ({"region": "North"}, "2025-07-01", ("30", "10")),  # letter by letter
+        ({"region": "north"}, "2025-06-29", ("33", "33")),  # an attribute is more than a day
+        ({"region": "north"}, "2025-06-30", ("34", "34")),
+        ({"region": "north", "industry": "steel"}, "2025-06-30", ("37", "37")),
+        ({"region": "south", "industry": "steel"}, "2025-06-30", ("35", "20")),
+        ({"segment": "retail", "industry": "steel"}, "2025-06-30", ("36", "36")),
+        ({"segment": "retail", "region": "north"}, "2025-06-29", ("38", "38")),
+        ({"segment": "retail", "region": "north"}, "2025-06-30", ("36", "36")),
+        ({"segment": "retail", "region": "north", "industry": "steel"}, "2025-06-29", ("38", "38")),
+    ],
+)
+def test_parameter_of_the_entry_that_names_most_counts(
+    tmp_path: Path, customer: dict[str, str], day: str, expected: tuple[str, str]
+) -> None:
+    policy = Policy.read(with_exceptions(tmp_path / "policy", EXCEPTIONS))
+    its = policy.of(customer, date.fromisoformat(day))
+    found = tuple(its.parameter("overdue_days", "days", grade) for grade in ("serious", "watch"))
+    assert found == tuple(map(Fraction, expected))
+    assert its.parameter("overdue_days", "least_amount") == POLICY.parameter("overdue_days", "least_amount")
+
+
 def test_without_orders_everybody_is_a_prospect_judged_on_arrears() -> None:
     rows = world(invoices=[invoice("I1", "2025-06-01", "50")])
     del rows["sales.orders"]
@@ -381,11 +433,12 @@ def test_rhythm_break_is_told_of_class_a_only(revenue: str, is_class_a: int) -> 
 
 
 def test_class_a_goes_by_revenue_then_id_and_leaves_out_who_bought_nothing() -> None:
-    share = Fraction(4, 5)
-    assert class_a({name: Fraction(100) for name in "EDCBA"}, share) == set("ABCD")
-    assert class_a({"A": Fraction(1), "B": Fraction(9)}, share) == {"B"}
-    assert class_a({"A": Fraction(0)}, share) == set()
-    assert class_a({"A": Fraction(0), "B": Fraction(5)}, Fraction(1)) == {"B"}
+    shares = dict.fromkeys("ABCDE", Fraction(4, 5))
+    assert class_a({name: Fraction(100) for name in "EDCBA"}, shares) == set("ABCD")
+    assert class_a({"A": Fraction(1), "B": Fraction(9)}, shares) == {"B"}
+    assert class_a({"A": Fraction(0)}, shares) == set()
+    assert class_a({"A": Fraction(0), "B": Fraction(5)}, dict.fromkeys("AB", Fraction(1))) == {"B"}
+    assert class_a({name: Fraction(100) for name in "ABCDE"}, {**shares, "C": Fraction(1, 5)}) == set("ABD")
 
 
 def contacts(by_month: dict[int, int], channel: str) -> list[dict[str, Any]]:

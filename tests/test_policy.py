@@ -12,7 +12,8 @@ import pytest
 from early_warning import policy
 from early_warning.problems import ConfigurationError, Problem
 from early_warning.settings import PROJECT
-from early_warning.warehouse import Warehouse
+from early_warning.warehouse import Warehouse, migrate
+from exceptions import with_exceptions
 
 SHIPPED = PROJECT / "company" / "policy"
 Row = dict[str, str]
@@ -436,6 +437,127 @@ def test_mistakes_in_several_files_are_told_at_once(folder: Path) -> None:
         ("indicator_parameters.csv", PARAMETER, "serious"),
         *sorted([("level_rules.csv", ALL_OF, "kind"), ("level_rules.csv", COUNT_OF, "how_many")]),
     ]
+
+
+# Exceptions: other values for some customers or some days
+
+LAST = len((SHIPPED / "indicator_parameters.csv").read_text(encoding="utf-8").splitlines())
+HISTORY = row_of("indicator_parameters", indicator_code="order_amount", parameter="baseline_months")
+SHORTEST = row_of("indicator_parameters", indicator_code="order_amount", parameter="min_baseline_months")
+
+
+def overdue(serious: str = "45", watch: str = "", *scope: str) -> tuple[str, ...]:
+    """An exception to the days of overdue_days."""
+    return ("overdue_days", "days", serious, watch, *scope)
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "column", "message"),
+    [
+        ([overdue("45", "", "", "", "", "2026-02-30")], "valid_from", "'2026-02-30' is not a date"),
+        ([overdue("45", "", "", "", "", "2026-03-02", "2026-03-01")], "valid_until", "ends before 2026-03-02"),
+        ([overdue("45", "50", "retail")], "watch", "watch 50 is graver than serious 45"),
+        ([overdue("", "20", "retail")], "serious", "is empty"),
+        ([overdue("4.5", "", "retail")], "serious", "4.5 is not a whole number"),
+        ([("overdue_days", "weeks", "3", "", "retail")], "parameter", "has no parameter 'weeks'"),
+        ([overdue("45", "", "retail"), overdue("50", "", "retail")], "indicator_code", f"repeats row {LAST + 1}"),
+        (
+            [overdue("45", "", "", "steel", "", "2026-01-01"), overdue("50", "", "", "steel", "", "", "2026-01-01")],
+            "valid_from",
+            f"valid on days on which row {LAST + 1} is valid for the same customers",
+        ),
+        (
+            [overdue("45", "", "", "", "", "2026-01-01", "2026-01-31"), overdue("50", "", "", "", "", "2026-01-31")],
+            "valid_from",
+            f"valid on days on which row {LAST + 1} is valid for the same customers",
+        ),
+        (
+            [("order_amount", "min_baseline_months", "13", "", "retail")],
+            "serious",
+            f"12 months are never the 13 that row {LAST + 1} asks for",
+        ),
+        (
+            [("order_amount", "baseline_months", "2", "", "", "", "north", "2026-01-01")],
+            "serious",
+            f"2 months are never the 3 that row {SHORTEST} asks for",
+        ),
+        (
+            [  # for retail in the north the segment's entry counts, which is too long
+                ("order_amount", "baseline_months", "6", "", "", "", "north"),
+                ("order_amount", "min_baseline_months", "9", "", "retail"),
+            ],
+            "serious",
+            f"6 months are never the 9 that row {LAST + 2} asks for",
+        ),
+    ],
+)
+def test_wrong_exception_is_told_with_its_row(
+    folder: Path, exceptions: list[tuple[str, ...]], column: str, message: str
+) -> None:
+    [problem] = problems(with_exceptions(folder, exceptions))
+    assert (problem.file, problem.column) == ("indicator_parameters.csv", column)
+    is_of_everybody = message.startswith("12 months")
+    is_first = "never" in message
+    assert problem.row == (HISTORY if is_of_everybody else LAST + 1 if is_first else LAST + len(exceptions))
+    assert message in problem.message
+    assert problem.remedy
+
+
+@pytest.mark.parametrize(
+    "exceptions",
+    [
+        [overdue("45", "", "retail"), overdue("50", "", "", "steel"), overdue("55", "", "retail", "steel")],
+        [overdue("45", "", "retail"), overdue("50", "", "retail", "", "", "2026-01-01")],
+        [overdue("45", "", "", "", "", "", "2026-01-31"), overdue("50", "", "", "", "", "2026-02-01")],
+        [("order_amount", "baseline_months", "0", "", "retail")],
+        [  # together they make sense, though neither does with the other's entry for everybody
+            ("order_amount", "baseline_months", "24", "", "retail"),
+            ("order_amount", "min_baseline_months", "18", "", "retail"),
+        ],
+    ],
+)
+def test_exceptions_of_which_one_counts_are_taken(folder: Path, exceptions: list[tuple[str, ...]]) -> None:
+    rows = policy.load(with_exceptions(folder, exceptions)).tables["indicator_parameters"]
+    assert len(rows) == LAST - 1 + len(exceptions)
+
+
+def test_baseline_that_is_never_long_enough_is_refused_for_everybody_too(folder: Path) -> None:
+    edit(folder, "indicator_parameters", put(HISTORY, serious="2"))
+    [problem] = problems(folder)
+    assert (problem.row, problem.column) == (HISTORY, "serious")
+    assert problem.message == f"2 months are never the 3 that row {SHORTEST} asks for"
+
+
+@pytest.mark.parametrize("scope", [("retail",), ("", "", "", "2026-01-01")])
+def test_exception_does_not_stand_for_everybody(folder: Path, scope: tuple[str, ...]) -> None:
+    with_exceptions(folder, [overdue("45", "", *scope)])
+    edit(folder, "indicator_parameters", lambda rows: rows.pop(PARAMETER - 2))
+    [problem] = problems(folder)
+    assert (problem.file, problem.message) == ("indicators.csv", "overdue_days lacks its parameter days")
+    assert "for all customers and all days" in problem.remedy
+
+
+def test_hash_is_the_same_with_and_without_empty_columns_and_differs_for_an_exception(folder: Path) -> None:
+    shipped = policy.load(SHIPPED).policy_hash
+    assert policy.load(with_exceptions(folder, [])).policy_hash == shipped
+    assert policy.load(with_exceptions(folder, [overdue("30", "10", "retail")])).policy_hash != shipped
+
+
+def test_home_of_an_earlier_version_keeps_its_policies(warehouse: Warehouse, folder: Path) -> None:
+    policy.store(warehouse, policy.load(SHIPPED))
+    warehouse.execute(
+        "alter table policy.indicator_parameters drop column specificity, drop column segment, drop column industry,"
+        " drop column region, drop column valid_from, drop column valid_until,"
+        " add primary key (policy_hash, indicator_code, parameter)"
+    )
+    warehouse.execute("delete from ops.migration")
+    migrate(warehouse)
+    policy.store(warehouse, policy.load(with_exceptions(folder, [overdue("45", "", "retail")])))
+    found = warehouse.rows(
+        "select serious, segment from policy.indicator_parameters where indicator_code = 'overdue_days'"
+        " and parameter = 'days' order by specificity, serious"
+    )
+    assert [(row["serious"], row["segment"]) for row in found] == [(30, ""), (30, ""), (45, "retail")]
 
 
 # One hash for one meaning

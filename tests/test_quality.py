@@ -303,13 +303,6 @@ def test_bad_rows_are_named_with_remedy(
         ({"rows": 40, "previous_rows": 100}, {}, "pass", []),
         ({"rows": 0, "mode": "snapshot"}, {}, "fail", ["a snapshot is not empty", "why the export is empty"]),
         ({"rows": 0}, {}, "pass", []),
-        ({"newest_file_date": date(2026, 5, 28)}, {"freshness_days": 4}, "pass", []),
-        (
-            {"newest_file_date": date(2026, 5, 27)},
-            {"freshness_days": 4},
-            "fail",
-            ["freshness_days 4", "age_days 5", "newest_file_date 2026-05-27", "start the export again"],
-        ),
         ({"state": "rejected"}, {}, "fail", ["delivered at least once", "check path and files in source.yml"]),
     ],
 )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from early_warning.warehouse import Warehouse
+from exceptions import random_exceptions, with_exceptions
 from histories import SHANGHAI, History, histories
 from judged_by_sql import POLICY, changed_policy, differences, judge_by_sql, land
 from oracle import Policy, follow, follow_cases, judge
+from oracle.world import LANDED
 
 
 @cache
@@ -46,27 +49,26 @@ def _volume(history: History) -> int:
 @pytest.mark.parametrize("lot", range(8))
 def test_random_histories_are_judged_as_the_oracle_judges_them(postgres: Any, tmp_path: Path, lot: int) -> None:
     history = drawn_histories()[lot]
+    tight = {"level_1_cap": "0.06", "level_2_cap": "0.1", "level_3_cap": "0.3", "owner_budget": "3"}
+    days = {"cooldown_days": "1", "follow_up_days": "1", "reopen_days": "6"}  # a case goes through its life in days
+    folder = POLICY if lot % 4 > 1 else changed_policy(tmp_path / "policy", "hysteresis_and_budget", **tight, **days)
+    if lot % 2:  # every other one by a policy with exceptions, which begin and end on the days of the runs
+        exceptions = random_exceptions(Random(lot), [moment.as_of_date for moment in history.moments])
+        folder = with_exceptions(tmp_path / "policy", exceptions)
+    stale = Random(lot).sample(LANDED, 2) if lot % 4 == 0 else []
     warehouse = postgres.create()
-    assert list(_differences(warehouse, history, _policy(lot, tmp_path / "policy"))) == []
+    assert list(_differences(warehouse, history, folder, stale)) == []
     postgres.drop(warehouse)
 
 
-def _policy(lot: int, folder: Path) -> Path:
-    """The shipped policy, or one with tight caps and budget under which a case goes through its life in days."""
-    if lot % 2:
-        return POLICY
-    tight = {"level_1_cap": "0.06", "level_2_cap": "0.1", "level_3_cap": "0.3", "owner_budget": "3"}
-    days = {"cooldown_days": "1", "follow_up_days": "1", "reopen_days": "6"}
-    return changed_policy(folder, "hysteresis_and_budget", **tight, **days)
-
-
-def _differences(warehouse: Warehouse, history: History, policy_folder: Path) -> Iterator[str]:
-    policy = Policy.read(policy_folder)
+def _differences(warehouse: Warehouse, history: History, policy_folder: Path, stale: Sequence[str]) -> Iterator[str]:
+    """Every difference in every run of the chain; data sets are stale in the last one only."""
     land(warehouse, history.world, SHANGHAI, policy_folder)
-    judged = []
+    policy, judged = Policy.read(policy_folder), []
     for moment in history.moments:
-        run_id = judge_by_sql(warehouse, moment, SHANGHAI)
-        judged.append(judge(history.world, moment, policy))
+        too_old = stale if moment == history.moment else []
+        run_id = judge_by_sql(warehouse, moment, SHANGHAI, too_old)
+        judged.append(judge(history.world, moment, policy, too_old))
         held = follow(judged, policy)
         cases = follow_cases(judged, held, policy)
         found = differences(warehouse, run_id, judged[-1], held[-1], cases[-1])

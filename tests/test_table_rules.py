@@ -31,6 +31,7 @@ TABLES_WITHOUT_CUSTOMER = {
     "landing.sales_products": "the catalogue; small",
     "intermediate.int_product_days": "products by day, whoever bought them",
     "intermediate.int_product_months_changed": "some months",
+    "intermediate.int_scope_parameters": "a policy's parameters, once a scope; small",
     "intermediate.int_segment_rhythms": "one row a segment",
     "marts.fct_indicator_associations": "pairs of indicators",
     "marts.fct_product_quality": "products",
@@ -57,6 +58,7 @@ PARTED_BY_OTHERS = {
     "int_rules_fired": "policy.level_conditions is a reference table",
     "int_levels_capped": "a cap is a share of all customers; only those with a level are ranked",
     "int_warnings": "a budget is an owner's; only those with a level are ranked",
+    "int_scope_parameters": "policy.indicator_parameters is a reference table",
 }
 """Models whose windows or `distinct on` don't begin with customer_id."""
 

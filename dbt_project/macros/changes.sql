@@ -53,6 +53,37 @@ where {{ equal('kept', 'changed', keys) }}
 {%- endif -%}
 {%- endmacro -%}
 
+{#- Pre-hook of the kept scopes: who has another one, is new or gone is written down, since no row says so afterwards. -#}
+{%- macro remember_customers_moved(current) -%}
+{%- if is_incremental() -%}
+with left_rows as (
+    delete from {{ this }} as kept
+    where not exists (select from {{ current }} as current where {{ equal('kept', 'current', ['customer_id', 'scope']) }})
+    returning kept.customer_id
+),
+
+new_rows as (
+    select current.customer_id
+    from {{ current }} as current
+    where not exists (select from {{ this }} as kept where {{ equal('kept', 'current', ['customer_id', 'scope']) }})
+)
+
+insert into {{ source('ops', 'cell_left') }} (customer_id, data_set, cell)
+select customer_id, 'sales.customers', 'scope' from left_rows
+union
+select customer_id, 'sales.customers', 'scope' from new_rows
+on conflict do nothing
+{%- endif -%}
+{%- endmacro -%}
+
+{#- The customers whose scope is another since the kept tables were last right. -#}
+{%- macro customers_moved() -%}
+{%- do ref('int_customer_scopes') -%}
+select customer_id
+from {{ source('ops', 'cell_left') }}
+where data_set = 'sales.customers'
+{%- endmacro -%}
+
 {#- Whole months from a day's month to the open one: 1 = the last closed month, 0 = the open one. -#}
 {%- macro months_ago(day) -%}
 (run.open_month_number - {{ month_number(day) }})

@@ -10,8 +10,10 @@ parameters as ({{ indicator_parameters(code, names) }}),
 customers as (
     select
         histories.customer_id,
+        scopes.scope,
         {{ months_ago('histories.first_ordered_on') }} as first_order_months_ago
     from ({{ of_changed(ref('int_order_histories'), 'int_closed_months_changed', ['customer_id']) }}) as histories
+    inner join {{ ref('int_customer_scopes') }} as scopes on histories.customer_id = scopes.customer_id
     cross join run
 ),
 
@@ -57,6 +59,7 @@ coalesce(sum(months.{{ figure }}) filter (
 {%- macro summed_ratio(numerator, denominator) -%}
 select
     customers.customer_id,
+    customers.scope,
     customers.first_order_months_ago,
     {{ over_window(numerator) }} as numerator,
     {{ over_window(denominator) }} as denominator,
@@ -64,9 +67,9 @@ select
     {{ over_baseline(denominator) }} as usual_denominator,
     {{ six_month_slope_of_ratio(numerator, denominator) }} as slope
 from customers
-cross join parameters
+inner join parameters on customers.scope = parameters.scope
 left join months on customers.customer_id = months.customer_id
-group by customers.customer_id, customers.first_order_months_ago
+group by customers.customer_id, customers.scope, customers.first_order_months_ago
 {%- endmacro -%}
 
 {#- Least-squares slope of a figure over the last six closed months; null while the customer is younger. Months without a

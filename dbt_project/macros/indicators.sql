@@ -3,28 +3,19 @@
 {{ return(env_var('EARLY_WARNING_INDICATORS').split(',')) }}
 {%- endmacro -%}
 
-{#- One row with the run's parameters of an indicator, all that its model names or some: <name> for serious, watch_<name>
-    for watch. -#}
+{#- One row a scope with the parameters of an indicator, all that its model names or some: <name> for serious,
+    watch_<name> for watch. -#}
 {%- macro indicator_parameters(code=none, names=none) -%}
 {%- set code = code or model.name | replace('ind_', '') -%}
 select
+    scope,
     {%- for name in names or model.config.get('meta', {}).get('parameters', {}) %}
-    max(parameters.serious) filter (where parameters.parameter = '{{ name }}') as {{ name }},
-    max(coalesce(parameters.watch, parameters.serious)) filter (where parameters.parameter = '{{ name }}')
-        as watch_{{ name }}{{ "," if not loop.last }}
+    max(serious) filter (where parameter = '{{ name }}') as {{ name }},
+    max(watch) filter (where parameter = '{{ name }}') as watch_{{ name }}{{ "," if not loop.last }}
     {%- endfor %}
-from {{ source('policy', 'indicator_parameters') }} as parameters
-inner join {{ ref('stg_ops__run') }} as run on parameters.policy_hash = run.policy_hash
-where parameters.indicator_code = '{{ code }}'
-{%- endmacro -%}
-
-{#- Whether the company delivers not all of these data sets. -#}
-{%- macro is_missing(data_sets) -%}
-(
-    select count(distinct batches.data_set)
-    from {{ ref('stg_ops__batches') }} as batches
-    where batches.data_set in ('{{ data_sets | join("', '") }}')
-) < {{ data_sets | length }}
+from {{ ref('int_scope_parameters') }}
+where indicator_code = '{{ code }}'
+group by scope
 {%- endmacro -%}
 
 {#- A sum over the baseline's months as a monthly figure; null while the customer has too few months. `months`: how many
@@ -45,11 +36,21 @@ array[
 ]
 {%- endmacro -%}
 
-{#- One figure of all indicators, in the order of their codes, as an array. -#}
-{%- macro side_by_side(column, if_known=false) -%}
+{#- One figure of all indicators, in the order of their codes, as an array; null where an indicator is unknown. -#}
+{%- macro side_by_side(column) -%}
 array[
     {%- for code in indicator_codes() %}
-    {{ "case when " ~ code ~ ".state <> 'unknown' then " ~ code ~ "." ~ column ~ " end" if if_known else code ~ "." ~ column }}
+    case when {{ code }}.state <> 'unknown' then {{ code }}.{{ column }} end{{ "," if not loop.last }}
+    {%- endfor %}
+]
+{%- endmacro -%}
+
+{#- The same of what an unknown one has too, with what stands for it where nobody can be judged by the indicator:
+    `blind_reason` is why. -#}
+{%- macro side_by_side_or_blind(column, if_blind) -%}
+array[
+    {%- for code in indicator_codes() %}
+    coalesce({{ code }}.{{ column }}, {{ if_blind | replace('blind_reason', 'customers.blind_reasons[' ~ loop.index ~ ']') }})
     {{- "," if not loop.last }}
     {%- endfor %}
 ]

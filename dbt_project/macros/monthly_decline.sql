@@ -1,48 +1,50 @@
 {#-
   An indicator that warns when a monthly figure stays below a share of its own baseline in each of the last closed months
-  (001: 连续[X]个月低于历史平均水平的[X]%). `figure`: a column of int_customer_months; `needs`: the data sets it comes from.
+  (001: 连续[X]个月低于历史平均水平的[X]%). `figure`: a column of int_customer_months.
   Counted for whoever has an order.
 -#}
-{%- macro monthly_decline(figure, needs, has_least_baseline=false) -%}
+{%- macro monthly_decline(figure, has_least_baseline=false) -%}
 with {{ closed_months() }},
 
 summed as (
     select
         customers.customer_id,
+        customers.scope,
         customers.first_order_months_ago,
         coalesce(max(months.{{ figure }}) filter (where months.months_ago <= parameters.months), 0) as serious_value,
         coalesce(max(months.{{ figure }}) filter (where months.months_ago <= parameters.watch_months), 0) as watch_value,
         {{ over_baseline(figure) }} as baseline_sum,
         {{ six_month_slope('months.' ~ figure) }} as slope
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join months on customers.customer_id = months.customer_id
-    group by customers.customer_id, customers.first_order_months_ago
+    group by customers.customer_id, customers.scope, customers.first_order_months_ago
 ),
 
 compared as (
     select
         summed.*,
-        parameters.*,
         {{ baseline('summed.baseline_sum', months_before_window('summed')) }} as baseline
     from summed
-    cross join parameters
+    inner join parameters on summed.scope = parameters.scope
 ),
 
 judged as (
     select
         compared.*,
         case
-            when {{ is_missing(needs) }} then 'no_data'
             when compared.baseline is null then 'short_history'
             when compared.baseline = 0 then 'no_base'
             {%- if has_least_baseline %}
-            when round(compared.baseline, 6) < compared.least_baseline then 'no_base'
+            when round(compared.baseline, 6) < parameters.least_baseline then 'no_base'
             {%- endif %}
         end as unknown_reason,
-        round(compared.baseline_share * compared.baseline, 6) as serious_threshold,
-        round(compared.watch_baseline_share * compared.baseline, 6) as watch_threshold
+        round(parameters.baseline_share * compared.baseline, 6) as serious_threshold,
+        round(parameters.watch_baseline_share * compared.baseline, 6) as watch_threshold,
+        parameters.months,
+        parameters.watch_months
     from compared
+    inner join parameters on compared.scope = parameters.scope
 ),
 
 decided as (

@@ -73,10 +73,10 @@ analyze {{ this }} (run_id)
 {%- endmacro -%}
 
 {#- A kept table changes little from day to day: it is sampled when it is made, and by the upkeep. One that is filled anew
-    every day, and read whole, need only be known to be as large as it is. -#}
+    every day, and read whole, need only be known to be as large as it is, and in what else it is joined by. -#}
 {%- macro analyze_filled_table() -%}
 {%- if model.config.materialized == 'table' -%}
-analyze {{ this }} ({{ model.config.meta.key | join(', ') }})
+analyze {{ this }} ({{ (model.config.meta.get('key', []) + model.config.meta.get('joined_by', [])) | join(', ') }})
 {%- elif is_made_now() -%}
 analyze {{ this }}
 {%- endif -%}

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any, LiteralString
 
 from early_warning.indicators import declared
+from early_warning.policy import ATTRIBUTES, exception, is_for_all
 from early_warning.problems import ConfigurationError
 from early_warning.warehouse import Warehouse
 
@@ -75,8 +76,7 @@ EVIDENCE: dict[str, LiteralString] = {
     " where customer_id = %(customer)s and observed_on between %(since)s and %(until)s",
     "policies": "select in_force_since, signal_id from staging.stg_sales__policy_signals"
     " join intermediate.int_customers using (industry)"
-    " join staging.stg_ops__run on true"
-    " join policy.indicator_parameters using (policy_hash)"
+    " join intermediate.int_scope_parameters using (scope)"
     " where customer_id = %(customer)s and effect = 'adverse' and in_force_since between %(since)s and %(until)s"
     " and indicator_code = 'policy_change' and parameter = 'days' and %(until)s - in_force_since <= watch",
 }
@@ -109,7 +109,7 @@ def explain(warehouse: Warehouse, customer_id: str, day: date | None = None) -> 
     lines += ["", *_rules(warehouse, run, levels[0], values)]
     breached = [value for value in values if value["state"] in ("serious", "watch")]
     for value in sorted(breached, key=lambda value: value["state"]):
-        lines += ["", *_indicator(warehouse, run, customer_id, value)]
+        lines += ["", *_indicator(warehouse, run, customers[0], value)]
     return "\n".join([*lines, "", *_others(values), "", *_origin(warehouse, run)])
 
 
@@ -189,9 +189,11 @@ def _rules(
     yield f"The gravest of them rest on: {', '.join(level['raw_source_codes'])}."
 
 
-def _indicator(warehouse: Warehouse, run: dict[str, Any], customer_id: str, value: dict[str, Any]) -> Iterator[str]:
+def _indicator(
+    warehouse: Warehouse, run: dict[str, Any], customer: dict[str, Any], value: dict[str, Any]
+) -> Iterator[str]:
     """One breached indicator: what it says, how it was judged, what would clear it, where it comes from."""
-    code = value["indicator_code"]
+    code, customer_id = value["indicator_code"], customer["customer_id"]
     [policy] = warehouse.rows(
         "select name, direction from policy.indicators where policy_hash = %s and indicator_code = %s",
         run["policy_hash"],
@@ -211,23 +213,27 @@ def _indicator(warehouse: Warehouse, run: dict[str, Any], customer_id: str, valu
     direction = "higher" if policy["direction"] == "low" else "lower"
     limit = "the threshold of the watch state" if value["state"] == "serious" else "the threshold"
     yield f"  clears with a {direction} value, on the good side of {limit} (docs/indicators/{code}.md)"
-    yield f"  {_parameters(warehouse, run, code)}"
+    yield f"  {_parameters(warehouse, run, customer, code)}"
     yield from _evidence(warehouse, run, customer_id, value)
 
 
-def _parameters(warehouse: Warehouse, run: dict[str, Any], code: str) -> str:
+def _parameters(warehouse: Warehouse, run: dict[str, Any], customer: dict[str, Any], code: str) -> str:
+    """The parameters that the customer was judged by; of an exception, whom and when it is for."""
     rows = warehouse.rows(
-        "select parameter, serious, watch from policy.indicator_parameters"
-        " where policy_hash = %s and indicator_code = %s order by parameter",
-        run["policy_hash"],
-        code,
+        "select distinct on (parameter) * from policy.indicator_parameters"
+        " where policy_hash = %s and indicator_code = %s and %s between valid_from and valid_until"
+        " and segment in ('', %s) and industry in ('', %s) and region in ('', %s)"
+        " order by parameter, specificity desc",
+        *(run["policy_hash"], code, run["as_of_date"]),
+        *(customer[attribute] for attribute in ATTRIBUTES),
     )
 
     def one(row: dict[str, Any]) -> str:
         serious, watch = (_figure(row[name]) for name in ("serious", "watch"))
-        return f"{row['parameter']} " + " / ".join(
+        values = " / ".join(
             text for text, number in ((serious, row["serious"]), (watch, row["watch"])) if number is not None
         )
+        return f"{row['parameter']} {values}" + ("" if is_for_all(row) else f" ({exception(row)})")
 
     return "by indicator_parameters.csv (serious / watch): " + ", ".join(map(one, rows))
 
@@ -273,6 +279,8 @@ def _origin(warehouse: Warehouse, run: dict[str, Any]) -> Iterator[str]:
     )
     yield f"Run {run['run_id']}, policy {run['policy_hash']}."
     yield f"Batches: {named}."
+    if run["stale_data_sets"]:
+        yield f"Too old to judge by, see bi.gates: {', '.join(run['stale_data_sets'])}."
     [staged] = warehouse.rows("select run_id, as_of_date from staging.stg_ops__run")
     if staged["run_id"] != run["run_id"]:
         yield f"The rows listed are those that run {staged['run_id']} knows, as of {staged['as_of_date']:%-d %B %Y}."

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from early_warning.policy import load
+from early_warning.policy import exception, is_for_all, load
 from early_warning.settings import PROJECT
 
 FOLDER = PROJECT / "docs" / "indicators"
@@ -54,14 +54,18 @@ def _fill(page: str, table: str) -> str:
 
 
 def _parameters(code: str, rows: Iterable[dict[str, Any]], told: dict[str, str]) -> str:
-    return _table(
-        ("parameter", "meaning", "serious", "watch"),
-        [
-            (f"`{name}`", told.get(name, ""), _value(row["serious"], "–"), _value(row["watch"], "the same"))
-            for row in rows
-            if row["indicator_code"] == code and (name := row["parameter"])
-        ],
-    )
+    """The values for all customers and days, below them those of the exceptions."""
+    usual: list[tuple[str, ...]] = []
+    exceptions: list[tuple[str, ...]] = []
+    for row in rows:
+        if row["indicator_code"] == code:
+            name, values = row["parameter"], (_value(row["serious"], "–"), _value(row["watch"], "the same"))
+            if is_for_all(row):
+                usual.append((f"`{name}`", told.get(name, ""), *values))
+            else:
+                exceptions.append((exception(row), name, *values))
+    table = _table(("parameter", "meaning", "serious", "watch"), usual)
+    return table + ("\n" + _table(("except", "parameter", "serious", "watch"), exceptions) if exceptions else "")
 
 
 def _value(value: Decimal | None, empty: str) -> str:

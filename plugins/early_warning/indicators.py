@@ -3,12 +3,14 @@
     {{ config(meta={
         'parameters': {'days': 'more', 'least_amount': 'same'},
         'measures': ['overdue_amount'],
+        'needs': ['finance.invoices', 'finance.payments'],
         'evidence': ['unpaid invoices'],
     }) }}
 
 A parameter is `more` where the greater value is graver, `less` where the smaller one is, `same` where serious and watch
 share one value. `measures` are named figures that level rules may compare, `evidence` the kinds of rows that `explain`
-shows. `is_watch_only` marks an indicator without a serious state.
+shows. Without the data sets that it `needs` nobody is judged, so a model need not ask. `is_watch_only` marks one
+without a serious state.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ class Indicator:
     code: str
     parameters: dict[str, Graver]
     measures: tuple[str, ...]
+    needs: frozenset[str]
     evidence: tuple[str, ...]
     is_watch_only: bool
 
@@ -63,6 +66,7 @@ def _read(path: Path) -> Indicator:
         code=path.stem.removeprefix("ind_"),
         parameters=parameters,
         measures=tuple(said.get("measures", [])),
+        needs=frozenset(said.get("needs", [])),
         evidence=tuple(said.get("evidence", [])),
         is_watch_only=said.get("is_watch_only", False),
     )

@@ -10,9 +10,12 @@ import csv
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,9 @@ FAMILIES = (
 DEPARTMENTS = ("sales", "service", "product", "finance")
 _STATES = ("serious", "watch")
 _OPERATORS = (">=", ">", "<", "<=", "=")
+
+ATTRIBUTES = ("segment", "industry", "region")
+"""What a customer is; a parameter may have another value for some. The first is the more specific."""
 
 JOINT = "demand_and_arrears"  # the playbook's subject for a customer that orders less and owes
 _LEVELS = ("1", "2", "3")
@@ -111,6 +117,16 @@ def _some_of(*words: str) -> Callable[[str], list[str]]:
     return lambda cell: [read(word.strip()) for word in cell.split(";")] if cell else []
 
 
+def _day_or(unlimited: date) -> Callable[[str], date]:
+    def read(cell: str) -> date:
+        try:
+            return date.fromisoformat(cell) if cell else unlimited
+        except ValueError:
+            raise ValueError(f"{cell!r} is not a date like 2026-12-31") from None
+
+    return read
+
+
 def _indicator(cell: str) -> str:
     return _one_of(*declared())(cell)
 
@@ -135,12 +151,15 @@ _TABLES: dict[str, tuple[tuple[str, ...], dict[str, Callable[[str], Any]]]] = {
         },
     ),
     "indicator_parameters": (
-        ("indicator_code", "parameter"),
+        ("indicator_code", "parameter", *ATTRIBUTES, "valid_from", "valid_until"),
         {
             "indicator_code": _indicator,
             "parameter": _text,
             "serious": _optional(_number),
             "watch": _optional(_number),
+            **dict.fromkeys(ATTRIBUTES, str),
+            "valid_from": _day_or(date.min),
+            "valid_until": _day_or(date.max),
         },
     ),
     "level_rules": (
@@ -184,6 +203,9 @@ _TABLES: dict[str, tuple[tuple[str, ...], dict[str, Callable[[str], Any]]]] = {
     ),
 }
 
+_MAY_BE_MISSING = (*ATTRIBUTES, "valid_from", "valid_until")
+"""Columns that a file without exceptions can do without."""
+
 
 def load(folder: Path) -> Policy:
     """Read and check the policy CSVs of a company.
@@ -226,7 +248,7 @@ def _read(path: Path, table: str, problems: list[Problem]) -> Iterator[tuple[int
         row = {}
         for name, read in columns.items():
             try:
-                row[name] = read(raw[name].strip())
+                row[name] = read(raw.get(name, "").strip())
             except ValueError as error:
                 problems.append(_entry(path.name, number, name, str(error), "correct the entry"))
         if len(row) < len(columns):
@@ -239,7 +261,7 @@ def _read(path: Path, table: str, problems: list[Problem]) -> Iterator[tuple[int
 
 
 def _raw_rows(path: Path, columns: tuple[str, ...], problems: list[Problem]) -> list[dict[str, str]]:
-    """Lines of a CSV that has exactly these columns; none of one that hasn't."""
+    """Lines of a CSV that has these columns and no others; none of one that hasn't."""
     known = ", ".join(columns)
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
@@ -252,7 +274,8 @@ def _raw_rows(path: Path, columns: tuple[str, ...], problems: list[Problem]) -> 
         problems.append(Problem(f"not UTF-8: {error.reason}", "save it as CSV UTF-8", file=path.name))
         return []
     wrong = [_entry(path.name, 1, name, "unknown column", f"use {known}") for name in header if name not in columns]
-    wrong += [_entry(path.name, 1, name, "the column is missing", "add it") for name in columns if name not in header]
+    missing = [name for name in columns if name not in header and name not in _MAY_BE_MISSING]
+    wrong += [_entry(path.name, 1, name, "the column is missing", "add it") for name in missing]
     problems += wrong
     if wrong:
         return []
@@ -269,14 +292,16 @@ def _entry(file: str, row: int, column: str, message: str, remedy: str) -> Probl
     return Problem(message, remedy, file=file, row=row, column=column)
 
 
-Numbered = dict[str, list[tuple[int, dict[str, Any]]]]
+Entry = tuple[int, dict[str, Any]]
+Numbered = dict[str, list[Entry]]
 
 
 def _parameter_problems(numbered: Numbered) -> Iterator[Problem]:
     file = "indicator_parameters.csv"
     known = declared()
-    given = {(row["indicator_code"], row["parameter"]) for _, row in numbered["indicator_parameters"]}
-    for number, row in numbered["indicator_parameters"]:
+    entries = numbered["indicator_parameters"]
+    given = {(row["indicator_code"], row["parameter"]) for _, row in entries if is_for_all(row)}
+    for number, row in entries:
         indicator, parameter = known[row["indicator_code"]], row["parameter"]
         if parameter not in indicator.parameters:
             names = ", ".join(indicator.parameters)
@@ -289,7 +314,79 @@ def _parameter_problems(numbered: Numbered) -> Iterator[Problem]:
         for parameter in known[code].parameters:
             if (code, parameter) not in given:
                 message = f"{code} lacks its parameter {parameter}"
-                yield _entry("indicators.csv", number, "indicator_code", message, f"add it to {file}")
+                remedy = f"add it to {file}, for all customers and all days"
+                yield _entry("indicators.csv", number, "indicator_code", message, remedy)
+    yield from _validity_problems(entries)
+    yield from _history_problems(entries)
+
+
+def is_for_all(row: dict[str, Any]) -> bool:
+    """Whether an entry of indicator_parameters is the one for whomever and whenever no other applies."""
+    return not any(_specificity(row))
+
+
+def exception(row: dict[str, Any]) -> str:
+    """Whom and when an entry of indicator_parameters is for: "segment retail, from 2026-11-01 until 2027-02-28"."""
+    words = [f"{attribute} {row[attribute]}" for attribute in ATTRIBUTES if row[attribute]]
+    days = [f"from {row['valid_from']}"] if row["valid_from"] > date.min else []
+    days += [f"until {row['valid_until']}"] if row["valid_until"] < date.max else []
+    return ", ".join([*words, *([" ".join(days)] if days else [])])
+
+
+def _specificity(row: dict[str, Any]) -> tuple[int, ...]:
+    """What makes the greater of two entries that apply win; policy.sql says the same in one number."""
+    named = [int(row[attribute] != "") for attribute in ATTRIBUTES]
+    return (sum(named), *named, int(row["valid_from"] > date.min or row["valid_until"] < date.max))
+
+
+def _validity_problems(entries: Iterable[Entry]) -> Iterator[Problem]:
+    """Entries that are never valid, or of which nobody knows which one counts."""
+    file = "indicator_parameters.csv"
+    alike: defaultdict[tuple[Any, ...], list[Entry]] = defaultdict(list)
+    for number, row in entries:
+        alike[(row["indicator_code"], row["parameter"], _specificity(row), *(row[name] for name in ATTRIBUTES))].append(
+            (number, row)
+        )
+        if row["valid_from"] > row["valid_until"]:
+            message = f"it ends before {row['valid_from']}, when it begins"
+            yield _entry(file, number, "valid_until", message, "correct one of the two days")
+    for of_same_customers in alike.values():
+        for (first, one), (second, other) in combinations(of_same_customers, 2):
+            if one["valid_from"] <= other["valid_until"] and other["valid_from"] <= one["valid_until"]:
+                message = f"valid on days on which row {first} is valid for the same customers"
+                yield _entry(file, second, "valid_from", message, "let one of the two end before the other begins")
+
+
+def _history_problems(entries: Iterable[Entry]) -> Iterator[Problem]:
+    """Baselines that may never be long enough to count, for whomever and whenever that is so."""
+    lengths: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry[1]["parameter"] in ("baseline_months", "min_baseline_months"):
+            lengths[entry[1]["indicator_code"]].append(entry)
+    for of_indicator in lengths.values():
+        told = set()
+        for applying in _combinations(of_indicator):
+            if len(applying) == 2 and (met := tuple(number for number, _ in applying.values())) not in told:
+                told.add(met)
+                (number, row), (other, least) = applying["baseline_months"], applying["min_baseline_months"]
+                if 0 < row["serious"] < least["serious"]:
+                    message = f"{row['serious']} months are never the {least['serious']} that row {other} asks for"
+                    remedy = "raise it, write 0 for all months, or lower min_baseline_months"
+                    yield _entry("indicator_parameters.csv", number, "serious", message, remedy)
+
+
+def _combinations(entries: list[Entry]) -> Iterator[dict[str, Entry]]:
+    """The entry of each parameter that counts, for every kind of customer and time that the entries tell apart."""
+    values = [{"", *(row[name] for _, row in entries)} for name in ATTRIBUTES]
+    days = {date.min} | {row["valid_from"] for _, row in entries}
+    days |= {row["valid_until"] + timedelta(days=1) for _, row in entries if row["valid_until"] < date.max}
+    for customer in product(*values, days):
+        applying: dict[str, Entry] = {}
+        for number, row in sorted(entries, key=lambda entry: _specificity(entry[1])):
+            names = zip(ATTRIBUTES, customer, strict=False)
+            if row["valid_from"] <= customer[-1] <= row["valid_until"] and all(row[a] in ("", v) for a, v in names):
+                applying[row["parameter"]] = (number, row)
+        yield applying
 
 
 _COUNTS = re.compile(r"(months|days|count|scores)$|^min_")

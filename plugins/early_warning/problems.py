@@ -11,7 +11,7 @@ class Problem:
     """One thing wrong with something a person delivered or edited.
 
     `row` is counted as a person would find it in the file (the header of a CSV is row 1). A critical problem stops what
-    it belongs to, a warning is told.
+    it belongs to, a warning is told. `is_stale` marks that the newest of a data set is too old to judge customers by.
     """
 
     message: str
@@ -22,6 +22,7 @@ class Problem:
     row: int | None = None
     column: str | None = None
     is_critical: bool = True
+    is_stale: bool = False
 
     def __str__(self) -> str:
         """Read as one line: place, what is wrong, what to do."""

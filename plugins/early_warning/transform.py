@@ -39,7 +39,7 @@ def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> i
     with warehouse.connect() as connection:
         from_scratch = from_scratch or not _can_go_on(connection, run_id, project)
         _leave_staging(connection, run_id, from_scratch)
-        connection.execute("update ops.run set indicator_codes = %s where run_id = %s", ([*declared()], run_id))
+        _note_what_is_blind(connection, run_id)
     what = ("build", "--full-refresh") if from_scratch else ("build", *_AS_THE_PROJECT_SAYS)
     nodes = _dbt(environment(warehouse, run_id), home() / "dbt", *what)
     with warehouse.connect() as connection:
@@ -140,12 +140,34 @@ def _leave_staging(connection: Connection, run_id: int, from_scratch: bool) -> N
         )
 
 
+def _note_what_is_blind(connection: Connection, run_id: int) -> None:
+    """Fix which indicators there are, and of each why nobody can be judged by it in this run, if that is so.
+
+    It is so where the company does not deliver a data set that the indicator needs, or the newest of one is too old.
+    """
+    row = connection.execute(
+        "select array(select distinct data_set from ops.batch"
+        " where state = 'accepted' and batch_id <= through_batch_id), stale_data_sets from ops.run where run_id = %s",
+        (run_id,),
+    ).fetchone()
+    assert row is not None
+    delivered, stale = map(set, row)
+    reasons = [
+        "no_data" if indicator.needs - delivered else "stale" if indicator.needs & stale else None
+        for indicator in declared().values()
+    ]
+    connection.execute(
+        "update ops.run set indicator_codes = %s, blind_reasons = %s where run_id = %s",
+        ([*declared()], reasons, run_id),
+    )
+
+
 def _arrive_at(connection: Connection, run_id: int, project: str) -> None:
     """Say that the kept tables stand for a run's moment, policy and batches."""
     connection.execute("delete from ops.staging")
     connection.execute(
-        "insert into ops.staging (time_zone, project, earliest_at, latest_at, through_batch_id, policy_hash, data_sets)"
-        " select time_zone, %s, as_of_at, as_of_at, through_batch_id, policy_hash, data_sets from staging.stg_ops__run",
+        "insert into ops.staging (time_zone, project, earliest_at, latest_at, through_batch_id, policy_hash)"
+        " select time_zone, %s, as_of_at, as_of_at, through_batch_id, policy_hash from staging.stg_ops__run",
         (project,),
     )
     connection.execute("delete from ops.cell_left")

@@ -110,12 +110,12 @@ def usual_gaps(
     return gaps
 
 
-def class_a(revenues: Mapping[str, Fraction], share: Fraction) -> frozenset[str]:
-    """The customers with the greatest revenues that together make a share of all revenue (0002.28)."""
+def class_a(revenues: Mapping[str, Fraction], shares: Mapping[str, Fraction]) -> frozenset[str]:
+    """The customers with the greatest revenues that together make a share of all revenue, each its own (0002.28)."""
     by_revenue = sorted(revenues.items(), key=lambda item: (-item[1], item[0]))
     total, before, found = sum(revenues.values(), Fraction()), Fraction(), set()
     for customer_id, revenue in by_revenue:
-        if revenue > 0 and before < share * total:
+        if revenue > 0 and before < shares[customer_id] * total:
             found.add(customer_id)
         before += revenue
     return frozenset(found)

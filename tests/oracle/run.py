@@ -1,7 +1,7 @@
 """One run: every present customer judged at a moment, with nothing remembered from other runs."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -82,8 +82,11 @@ class Run:
         return self.moment.as_of_date
 
 
-def judge(world: World, moment: Moment, policy: Policy) -> Run:
-    """Judge every customer that is there; rows of customers that sales.customers lacks are ignored."""
+def judge(world: World, moment: Moment, policy: Policy, stale: Collection[str] = ()) -> Run:
+    """Judge every customer that is there; rows of customers that sales.customers lacks are ignored.
+
+    `stale` are the data sets of which the newest is older than the company allows (0002.44).
+    """
     customers = present_customers(world, moment)
     order_rows = grouped(world.get("sales.orders", ()), "customer_id")
     orders = {row["customer_id"]: Orders.of(order_rows[row["customer_id"]], moment) for row in customers}
@@ -99,7 +102,9 @@ def judge(world: World, moment: Moment, policy: Policy) -> Run:
         for data_set, happened in HAPPENED.items()
     }
     revenues = {customer_id: round_half_away(each.amount_of_last_year) for customer_id, each in orders.items()}
-    in_class_a = class_a(revenues, policy.parameter("rhythm_break", "revenue_share", "watch"))
+    policies = {row["customer_id"]: policy.of(row, moment.as_of_date) for row in customers}
+    shares = {key: each.parameter("rhythm_break", "revenue_share", "watch") for key, each in policies.items()}
+    in_class_a = class_a(revenues, shares)
 
     def facts_of(customer: Row) -> Facts:
         key, industry = customer["customer_id"], customer.get("industry")
@@ -108,9 +113,11 @@ def judge(world: World, moment: Moment, policy: Policy) -> Run:
             data_set: groups[industry if data_set == "sales.policy_signals" else key]
             for data_set, groups in seen.items()
         }
-        return Facts(moment, policy, orders[key], gaps.get(key), key in in_class_a, arrears, industry, rows)
+        return Facts(moment, policies[key], orders[key], gaps.get(key), key in in_class_a, arrears, industry, rows)
 
-    results = {row["customer_id"]: _judge_customer(row, facts_of(row), delivered) for row in customers}
+    results = {
+        row["customer_id"]: _judge_customer(row, facts_of(row), delivered, frozenset(stale)) for row in customers
+    }
     return Run(
         moment,
         _capped(results, moment, policy),
@@ -155,12 +162,12 @@ def _risk(result: CustomerResult, moment: Moment) -> tuple[bool, Fraction, Decim
     return True, quiet, money, result.customer_id
 
 
-def _judge_customer(customer: Row, facts: Facts, delivered: frozenset[str]) -> CustomerResult:
+def _judge_customer(customer: Row, facts: Facts, delivered: frozenset[str], stale: frozenset[str]) -> CustomerResult:
     state = customer_state(facts.orders, facts.usual_gap, facts.moment, facts.policy)
     open_balance = facts.arrears.open_balance
     is_judged = state == "active" or open_balance > 0
     indicators = {
-        code: _judge_indicator(code, facts, delivered)
+        code: _judge_indicator(code, facts, delivered, stale)
         for code, indicator in facts.policy.indicators.items()
         if is_judged and (state == "active" or indicator.family in CREDIT_FAMILIES)
     }
@@ -182,10 +189,14 @@ def _judge_customer(customer: Row, facts: Facts, delivered: frozenset[str]) -> C
     )
 
 
-def _judge_indicator(code: str, facts: Facts, delivered: frozenset[str]) -> IndicatorResult:
+def _judge_indicator(code: str, facts: Facts, delivered: frozenset[str], stale: frozenset[str]) -> IndicatorResult:
+    """Unknown where a data set that it needs is not delivered or, if all are, where one is stale (0002.19, 0002.44)."""
     definition = DEFINITIONS[code]
+    nothing_known = dict.fromkeys(definition.measures)
     if not delivered >= definition.needs:
-        return IndicatorResult("unknown", "no_data", measures=dict.fromkeys(definition.measures))
+        return IndicatorResult("unknown", "no_data", measures=nothing_known)
+    if definition.needs & stale:
+        return IndicatorResult("unknown", "stale", measures=nothing_known)
     return decide(definition.read(facts))
 
 

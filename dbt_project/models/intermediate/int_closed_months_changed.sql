@@ -9,7 +9,9 @@ changed as (select * from {{ ref('int_customers_changed') }}),
 
 cells as (select * from {{ ref('int_cells_changed') }}),
 
-histories as (select * from {{ ref('int_order_histories') }})
+histories as (select * from {{ ref('int_order_histories') }}),
+
+moved as ({{ customers_moved() }})
 
 select changed.customer_id
 from changed
@@ -22,3 +24,6 @@ union
 select histories.customer_id
 from histories
 where (select run.is_all_changed from run)
+union
+select customer_id
+from moved

@@ -13,6 +13,7 @@ with
 rated as (
     select
         customers.customer_id,
+        customers.scope,
         customers.first_order_months_ago,
         {{ lowest_ratio('complaint_count', 'order_count', 'months') }} as serious_rate,
         {{ lowest_ratio('complaint_count', 'order_count', 'watch_months') }} as watch_rate,
@@ -21,21 +22,22 @@ rated as (
         {{ over_baseline('order_count') }} as baseline_orders,
         {{ six_month_slope_of_ratio('complaint_count', 'order_count') }} as slope
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join months on customers.customer_id = months.customer_id
-    group by customers.customer_id, customers.first_order_months_ago
+    group by customers.customer_id, customers.scope, customers.first_order_months_ago
 ),
 
 compared as (
     select
         rated.customer_id,
+        rated.scope,
         {{ has_baseline(months_before_window('rated')) }} as has_baseline,
         rated.baseline_complaints / nullif(rated.baseline_orders, 0) as baseline_rate,
         case when rated.serious_months = parameters.months then round(rated.serious_rate, 6) end as serious_rate,
         round(rated.watch_rate, 6) as watch_rate,
         rated.slope
     from rated
-    cross join parameters
+    inner join parameters on rated.scope = parameters.scope
 ),
 
 judged as (
@@ -49,7 +51,7 @@ judged as (
         round(parameters.baseline_factor * compared.baseline_rate, 6) as serious_threshold,
         round(parameters.watch_baseline_factor * compared.baseline_rate, 6) as watch_threshold
     from compared
-    cross join parameters
+    inner join parameters on compared.scope = parameters.scope
 )
 
 select

@@ -1,4 +1,4 @@
-{{ config(meta={'key': ['customer_id']}) }}
+{{ config(meta={'key': ['customer_id'], 'joined_by': ['scope']}) }}
 
 -- Grain: customer that is there at the as-of date. Its state, and the figures several indicators share.
 with run as (select * from {{ ref('stg_ops__run') }}),
@@ -8,6 +8,8 @@ customers as (select * from {{ ref('stg_sales__customers') }}),
 ordered as (select * from {{ ref('int_customer_rhythms') }}),
 
 arrears as (select * from {{ ref('int_customer_arrears') }}),
+
+scopes as (select * from {{ ref('int_customer_scopes') }}),
 
 revenues as (select * from {{ ref('int_customer_revenues') }}),
 
@@ -31,6 +33,7 @@ joined as (
         customers.segment,
         customers.industry,
         customers.region,
+        scopes.scope,
         customers.size,
         customers.customer_since,
         customers.owner_name,
@@ -48,15 +51,16 @@ joined as (
         ordered.silence_days,
         ordered.usual_gap_days,
         case
-            when not {{ is_missing(['sales.orders']) }} then coalesce(revenues.revenue_12m_amount, 0)
+            when run.data_sets @> array['sales.orders'] then coalesce(revenues.revenue_12m_amount, 0)
         end as revenue_12m_amount,
         case
-            when not {{ is_missing(['finance.invoices', 'finance.payments']) }}
+            when run.data_sets @> array['finance.invoices', 'finance.payments']
                 then coalesce(arrears.open_balance_amount, 0)
         end as open_balance_amount,
         coalesce(arrears.overdue_amount, 0) as overdue_amount,
         coalesce(arrears.oldest_overdue_days, 0) as oldest_overdue_days
     from customers
+    inner join scopes on customers.customer_id = scopes.customer_id
     cross join run
     left join ordered on customers.customer_id = ordered.customer_id
     left join arrears on customers.customer_id = arrears.customer_id

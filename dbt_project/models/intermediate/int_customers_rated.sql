@@ -1,7 +1,9 @@
 {{ config(meta={'key': ['customer_id']}) }}
 
 -- Grain: judged customer. The level that the rules of this run give: the gravest that fired, all rules kept.
-with customers as (select * from {{ ref('int_customers') }} where is_judged),
+with run as (select * from {{ ref('stg_ops__run') }}),
+
+customers as (select * from {{ ref('int_customers') }} where is_judged),
 
 fired as (select * from {{ ref('int_rules_fired') }}),
 
@@ -9,10 +11,10 @@ breached as (select * from {{ ref('int_indicators_breached') }}),
 
 baselines as (
     select
-        amounts.customer_id,
-        amounts.baseline as baseline_monthly_amount
-    from {{ ref('ind_order_amount') }} as amounts
-    inner join customers on amounts.customer_id = customers.customer_id and customers.state = 'active'
+        indicators.customer_id,
+        indicators.baselines[array_position({{ all_codes() }}, 'order_amount')] as baseline_monthly_amount
+    from {{ ref('fct_customer_indicators') }} as indicators
+    inner join run on indicators.run_id = run.run_id
 ),
 
 rules as (

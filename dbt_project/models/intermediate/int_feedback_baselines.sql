@@ -18,13 +18,14 @@ windows as (
 summed as (
     select
         customers.customer_id,
+        customers.scope,
         customers.first_order_months_ago,
         {{ over_baseline('negative_feedback_count') }} as amount,
         {{ six_month_slope('months.negative_feedback_count') }} as slope
     from customers
-    cross join windows as parameters
+    inner join windows as parameters on customers.scope = parameters.scope
     left join months on customers.customer_id = months.customer_id
-    group by customers.customer_id, customers.first_order_months_ago
+    group by customers.customer_id, customers.scope, customers.first_order_months_ago
 ),
 
 compared as (
@@ -32,7 +33,7 @@ compared as (
         summed.*,
         {{ baseline('summed.amount', months_before_window('summed')) }} as baseline
     from summed
-    cross join windows as parameters
+    inner join windows as parameters on summed.scope = parameters.scope
 )
 
 select

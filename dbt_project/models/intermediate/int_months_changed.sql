@@ -6,7 +6,9 @@ with run as (select * from {{ ref('stg_ops__run') }}),
 
 changed as (select * from {{ ref('int_customers_changed') }}),
 
-cells as (select * from {{ ref('int_customer_cells') }})
+cells as (select * from {{ ref('int_customer_cells') }}),
+
+moved as ({{ customers_moved() }})
 
 select customer_id
 from changed
@@ -14,3 +16,6 @@ union
 select cells.customer_id
 from cells
 where (select run.is_all_changed from run)
+union
+select customer_id
+from moved

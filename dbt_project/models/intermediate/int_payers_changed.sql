@@ -8,7 +8,9 @@ changed as (select * from {{ ref('int_invoices_changed') }}),
 
 invoices as (select * from {{ ref('base_finance__invoices') }}),
 
-balances as (select * from {{ ref('int_invoice_balances') }})
+balances as (select * from {{ ref('int_invoice_balances') }}),
+
+moved as ({{ customers_moved() }})
 
 select customer_id
 from changed
@@ -20,3 +22,6 @@ union
 select customer_id
 from balances
 where (select run.is_all_changed from run)
+union
+select customer_id
+from moved

@@ -10,6 +10,8 @@ with run as (select * from {{ ref('stg_ops__run') }}),
 
 parameters as ({{ indicator_parameters('late_payment_rate', ['months']) }}),
 
+scopes as (select * from {{ ref('int_customer_scopes') }}),
+
 balances as ({{ of_changed(ref('int_invoice_balances'), 'int_payers_changed', ['customer_id']) }}),
 
 settled as (select * from {{ ref('int_invoices_settled') }}),
@@ -21,7 +23,8 @@ due as (
         or (balances.paid_amount >= balances.billed_amount and balances.paid_in_time_amount < balances.billed_amount)
             as is_late
     from balances
-    cross join parameters
+    inner join scopes on balances.customer_id = scopes.customer_id
+    inner join parameters on scopes.scope = parameters.scope
     inner join run on balances.due_on >= {{ month_start('parameters.months') }} and balances.due_on < run.as_of_date
     left join settled on balances.customer_id = settled.customer_id and balances.invoice_id = settled.invoice_id
     where balances.is_collectable

@@ -6,8 +6,10 @@ with run as (select * from {{ source('ops', 'run') }}),
 
 staging as (select * from {{ source('ops', 'staging') }}),
 
+entries as (select * from {{ source('policy', 'indicator_parameters') }}),
+
 delivered as (
-    select array_agg(distinct batches.data_set order by batches.data_set) as data_sets
+    select coalesce(array_agg(distinct batches.data_set), '{}') as data_sets
     from {{ source('ops', 'batch') }} as batches
     inner join run on batches.batch_id <= run.through_batch_id and run.run_id = {{ run_id() }}
     where batches.state = 'accepted'
@@ -47,6 +49,7 @@ select
     run.previous_run_id,
     run.through_batch_id,
     delivered.data_sets,
+    run.blind_reasons,
     {{ open_month('run.as_of_at') }} as open_month,
     {{ month_number(open_month('run.as_of_at')) }} as open_month_number,
     staging.earliest_at as staged_from_at,
@@ -55,8 +58,19 @@ select
     {{ day_before('staging.latest_at') }} as staged_to_date,
     staging.time_zone is not null and (
         staging.policy_hash is distinct from run.policy_hash
-        or staging.data_sets is distinct from delivered.data_sets
         or {{ open_month('staging.earliest_at') }} <> {{ open_month('staging.latest_at') }}
+        or exists (
+            select
+            from entries
+            where
+                entries.policy_hash = run.policy_hash
+                and (
+                    {{ day_before('staging.earliest_at') }} < entries.valid_from
+                    and {{ day_before('staging.latest_at') }} >= entries.valid_from
+                    or {{ day_before('staging.earliest_at') }} <= entries.valid_until
+                    and {{ day_before('staging.latest_at') }} > entries.valid_until
+                )
+        )
     ) as is_all_changed,
     settings.cooldown_days,
     settings.inactive_days,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from collections.abc import Mapping as Columns
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -217,12 +217,13 @@ class DatabaseRows(LiveRows):
         age = (self._reading.as_of_date - latest.date()).days
         if age <= limit:
             return None
-        return self._rules.mapping.problem(
+        problem = self._rules.mapping.problem(
             f"the newest {self.cursor} is {latest:%Y-%m-%d %H:%M}, {age} days older than {self._reading.as_of_date};"
             f" at most {limit} are allowed",
             "find out why nothing changes in the source any more, or raise freshness_days: in source.yml",
             column=self.cursor,
         )
+        return replace(problem, is_critical=False, is_stale=True)
 
     def _all_rules(self) -> list[Rule]:
         """Give the rules with the last one of all, which looks at more than one row."""

@@ -239,6 +239,8 @@ class FileReader:
                 f" at most {delivery.freshness_days} are allowed",
                 "find out why the source has stopped delivering, or raise freshness_days: in source.yml",
                 file=newest_file,
+                is_critical=False,
+                is_stale=True,
             )
 
     def _is_unread(self, file: _File, before: ReadBefore, delivery: Delivery) -> bool:

@@ -220,6 +220,7 @@ def _land_one(warehouse: Warehouse, run_id: int, source: str, extract: Extract) 
                 batch_id = None
                 extract = replace(extract, rows=0, problems=(*extract.problems, failure.problem))
         _store_problems(connection, run_id, batch_id, source, extract)
+        _note_staleness(connection, run_id, extract)
     return batch_id, extract
 
 
@@ -313,6 +314,22 @@ def _store_problems(connection: Connection, run_id: int, batch_id: int | None, s
                 for problem in extract.problems
             ],
         )
+
+
+def _note_staleness(connection: Connection, run_id: int, extract: Extract) -> None:
+    """Let the run know which data sets are too old to judge by; a source that is read again is judged again."""
+    is_stale = any(problem.is_stale for problem in extract.problems)
+    stale, fresh = (
+        "array(select unnest(stale_data_sets || %(name)s::text) order by 1)",
+        "array_remove(stale_data_sets, %(name)s)",
+    )
+    connection.execute(
+        sql.SQL(
+            "update ops.run set stale_data_sets = {} where run_id = %(run_id)s"
+            " and (%(name)s = any(stale_data_sets)) <> %(is_stale)s"
+        ).format(sql.SQL(stale if is_stale else fresh)),
+        {"name": extract.data_set, "run_id": run_id, "is_stale": is_stale},
+    )
 
 
 def _set_state(connection: Connection, run_id: int, state: str) -> int:

@@ -141,10 +141,9 @@ def _landed(warehouse: Warehouse, run_id: int) -> list[tuple[DataSet, str, int]]
 
 def _deliveries(run_id: int, source: Source) -> str:
     promised = [
-        (name, delivery.mode, str(delivery.max_quarantine_share), delivery.freshness_days)
-        for name, delivery in source.config.data_sets.items()
+        (name, delivery.mode, str(delivery.max_quarantine_share)) for name, delivery in source.config.data_sets.items()
     ]
-    row = "({}, {}, {}::numeric, {}::integer)"
+    row = "({}, {}, {}::numeric)"
     return _filled(_script("deliveries"), promised=_list(row, promised), run_id=run_id, source=source.name)
 
 

@@ -26,13 +26,14 @@ class Definition:
 
 
 NOTHING: frozenset[str] = frozenset()
-"""A table of scores that nobody has filled has none for anybody: no_data all the same (0002.41)."""
+"""The platform's own scores, if there are none: no_data all the same (0002.41)."""
 ORDERS, RETURNS = frozenset({"sales.orders"}), frozenset({"sales.returns"})
 INTERACTIONS = frozenset({"sales.interactions"})
 COMPETITORS, POLICIES = frozenset({"sales.competitor_signals"}), frozenset({"sales.policy_signals"})
 TICKETS, SURVEYS = frozenset({"service.tickets"}), frozenset({"service.surveys"})
 ARREARS = frozenset({"finance.invoices", "finance.payments"})
 CREDIT_TERMS = frozenset({"finance.credit_terms"})
+CHURN_SCORES = frozenset({"model.churn_scores"})
 
 DEFINITIONS: Mapping[str, Definition] = {
     "order_frequency": Definition(order_frequency, ORDERS),
@@ -59,5 +60,5 @@ DEFINITIONS: Mapping[str, Definition] = {
     "negative_feedback": Definition(negative_feedback, TICKETS),
     "competitor_activity": Definition(competitor_activity, COMPETITORS),
     "policy_change": Definition(policy_change, POLICIES),
-    "churn_probability": Definition(churn_probability, NOTHING),
+    "churn_probability": Definition(churn_probability, CHURN_SCORES),
 }

@@ -1,5 +1,6 @@
 {{ config(meta={
     'parameters': {'score': 'less', 'drop': 'more', 'drop_days': 'same'},
+    'needs': [],
     'evidence': ['credit scores'],
 }) }}
 
@@ -31,14 +32,16 @@ measured as (
             ), 6
         ) as greatest_score
     from scores
+    inner join customers on scores.customer_id = customers.customer_id
+    inner join parameters on customers.scope = parameters.scope
     cross join run
-    cross join parameters
     group by scores.customer_id
 ),
 
 compared as (
     select
         customers.customer_id,
+        customers.scope,
         measured.score,
         measured.greatest_score,
         measured.score < parameters.score as is_serious,
@@ -46,7 +49,7 @@ compared as (
         measured.greatest_score - measured.score >= parameters.drop as is_serious_drop,
         measured.greatest_score - measured.score >= parameters.watch_drop as is_watch_drop
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join measured on customers.customer_id = measured.customer_id
 ),
 
@@ -87,5 +90,5 @@ select
     case when explained.is_by_drop then run.as_of_date end as window_end,
     '{}'::jsonb as measures
 from explained
-cross join parameters
+inner join parameters on explained.scope = parameters.scope
 cross join run

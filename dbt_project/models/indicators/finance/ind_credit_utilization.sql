@@ -1,6 +1,7 @@
 {{ config(meta={
     'parameters': {'ratio': 'more'},
     'measures': ['credit_limit'],
+    'needs': ['finance.invoices', 'finance.payments', 'finance.credit_terms'],
     'evidence': ['credit terms', 'open invoices'],
 }) }}
 
@@ -18,12 +19,9 @@ compared as (
         round(customers.open_balance_amount / terms.credit_limit, 6) as ratio,
         parameters.ratio as serious_threshold,
         parameters.watch_ratio as watch_threshold,
-        case
-            when {{ is_missing(['finance.invoices', 'finance.payments', 'finance.credit_terms']) }} then 'no_data'
-            when terms.credit_limit is null then 'no_base'
-        end as unknown_reason
+        case when terms.credit_limit is null then 'no_base' end as unknown_reason
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join terms on customers.customer_id = terms.customer_id
 ),
 
@@ -49,7 +47,5 @@ select
     null::text as trend,
     null::date as window_start,
     null::date as window_end,
-    jsonb_build_object(
-        'credit_limit', case when coalesce(unknown_reason, '') <> 'no_data' then credit_limit end
-    ) as measures
+    jsonb_build_object('credit_limit', credit_limit) as measures
 from decided

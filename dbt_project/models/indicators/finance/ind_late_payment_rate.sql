@@ -1,6 +1,7 @@
 {{ config(meta={
     'parameters': {'share': 'more', 'months': 'same', 'min_invoices': 'same'},
     'measures': ['late_invoices'],
+    'needs': ['finance.invoices', 'finance.payments'],
     'evidence': ['due invoices'],
 }) }}
 
@@ -16,14 +17,14 @@ parameters as ({{ indicator_parameters() }}),
 compared as (
     select
         customers.customer_id,
+        customers.scope,
         coalesce(habits.late_invoices, 0) as late_invoices,
         case
             when habits.due_invoices >= greatest(parameters.min_invoices, 1)
                 then round(habits.late_invoices::numeric / habits.due_invoices, 6)
-        end as share,
-        {{ is_missing(['finance.invoices', 'finance.payments']) }} as is_missing
+        end as share
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join habits on customers.customer_id = habits.customer_id
 ),
 

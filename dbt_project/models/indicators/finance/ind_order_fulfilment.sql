@@ -1,6 +1,7 @@
 {{ config(meta={
     'parameters': {'share': 'more', 'months': 'same', 'min_cancelled': 'more'},
     'measures': ['cancelled_orders'],
+    'needs': ['sales.orders'],
     'evidence': ['cancelled orders'],
 }) }}
 
@@ -16,9 +17,9 @@ parameters as ({{ indicator_parameters() }}),
 compared as (
     select
         customers.customer_id,
+        customers.scope,
         coalesce(orders.cancelled, 0) as cancelled,
-        round(orders.cancelled / orders.placed, 6) as share,
-        {{ is_missing(['sales.orders']) }} as is_missing
+        round(orders.cancelled / orders.placed, 6) as share
     from customers
     left join orders on customers.customer_id = orders.customer_id
 ),

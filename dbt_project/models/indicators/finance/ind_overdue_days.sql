@@ -1,6 +1,7 @@
 {{ config(meta={
     'parameters': {'days': 'more', 'least_amount': 'same'},
     'measures': ['overdue_amount'],
+    'needs': ['finance.invoices', 'finance.payments'],
     'evidence': ['unpaid invoices'],
 }) }}
 
@@ -17,18 +18,16 @@ measured as (
             when customers.overdue_amount > parameters.least_amount then customers.oldest_overdue_days
             else 0
         end as overdue_days,
-        not {{ is_missing(['finance.invoices', 'finance.payments']) }} as is_known,
         parameters.days as serious_threshold,
         parameters.watch_days as watch_threshold
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
 ),
 
 decided as (
     select
         measured.*,
         case
-            when not is_known then 'unknown'
             when overdue_days > serious_threshold then 'serious'
             when overdue_days > watch_threshold then 'watch'
             else 'clear'
@@ -39,15 +38,12 @@ decided as (
 select
     customer_id,
     state,
-    case when not is_known then 'no_data' end as unknown_reason,
-    case when is_known then overdue_days::numeric end as value,
+    null::text as unknown_reason,
+    overdue_days::numeric as value,
     null::numeric as baseline,
     case when state = 'watch' then watch_threshold else serious_threshold end as threshold,
     null::text as trend,
     null::date as window_start,
     null::date as window_end,
-    jsonb_build_object(
-        'overdue_days', case when is_known then overdue_days end,
-        'overdue_amount', case when is_known then overdue_amount end
-    ) as measures
+    jsonb_build_object('overdue_days', overdue_days, 'overdue_amount', overdue_amount) as measures
 from decided

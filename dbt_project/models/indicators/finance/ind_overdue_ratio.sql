@@ -1,6 +1,7 @@
 {{ config(meta={
     'parameters': {'ratio': 'more', 'baseline_months': 'same', 'min_baseline_months': 'same'},
     'measures': ['overdue_amount'],
+    'needs': ['sales.orders', 'finance.invoices', 'finance.payments'],
     'evidence': ['unpaid invoices'],
 }) }}
 
@@ -20,7 +21,7 @@ compared as (
         parameters.watch_ratio as watch_threshold,
         baselines.baseline
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join baselines on customers.customer_id = baselines.customer_id
 ),
 
@@ -28,7 +29,6 @@ valued as (
     select
         compared.*,
         case
-            when {{ is_missing(['sales.orders', 'finance.invoices', 'finance.payments']) }} then 'no_data'
             when first_order_months_ago is null then 'no_base'
             when baseline is null then 'short_history'
             when baseline = 0 and overdue_amount > 0 then 'no_base'
@@ -59,7 +59,5 @@ select
     null::text as trend,
     null::date as window_start,
     null::date as window_end,
-    jsonb_build_object(
-        'overdue_amount', case when coalesce(unknown_reason, '') <> 'no_data' then overdue_amount end
-    ) as measures
+    jsonb_build_object('overdue_amount', overdue_amount) as measures
 from decided

@@ -10,6 +10,7 @@
             'min_baseline_months': 'same',
         },
         'measures': ['return_count'],
+        'needs': ['sales.orders', 'sales.returns'],
         'evidence': ['returns'],
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
@@ -23,19 +24,18 @@ summed as ({{ summed_ratio('return_count', 'order_count') }}),
 compared as (
     select
         summed.customer_id,
+        summed.scope,
         summed.slope,
         summed.numerator as returned,
-        {{ is_missing(['sales.orders', 'sales.returns']) }} as is_missing,
         round(summed.numerator / nullif(summed.denominator, 0), 6) as value,
         summed.usual_numerator / nullif(summed.usual_denominator, 0) as baseline,
         case
-            when {{ is_missing(['sales.orders', 'sales.returns']) }} then 'no_data'
             when not {{ has_baseline(months_before_window('summed')) }} then 'short_history'
             when summed.denominator = 0 or summed.usual_denominator = 0 then 'no_base'
             when summed.usual_numerator = 0 and summed.numerator >= parameters.min_returns then 'no_base'
         end as unknown_reason
     from summed
-    cross join parameters
+    inner join parameters on summed.scope = parameters.scope
 ),
 
 judged as (
@@ -44,7 +44,7 @@ judged as (
         round(parameters.baseline_factor * compared.baseline, 6) as serious_threshold,
         round(parameters.watch_baseline_factor * compared.baseline, 6) as watch_threshold
     from compared
-    cross join parameters
+    inner join parameters on compared.scope = parameters.scope
 ),
 
 decided as (
@@ -58,7 +58,7 @@ decided as (
             else 'clear'
         end as state
     from judged
-    cross join parameters
+    inner join parameters on judged.scope = parameters.scope
 )
 
 select
@@ -71,7 +71,7 @@ select
     {{ trend('decided.slope', 'decided.baseline', 'high') }} as trend,
     {{ month_start('parameters.months') }} as window_start,
     run.open_month - 1 as window_end,
-    jsonb_build_object('return_count', case when not decided.is_missing then decided.returned end) as measures
+    jsonb_build_object('return_count', decided.returned) as measures
 from decided
-cross join parameters
+inner join parameters on decided.scope = parameters.scope
 cross join run

@@ -9,6 +9,7 @@
             'baseline_months': 'same',
             'min_baseline_months': 'same',
         },
+        'needs': ['sales.orders'],
         'evidence': ['orders'],
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
@@ -22,16 +23,16 @@ summed as ({{ summed_ratio('order_amount', 'order_count') }}),
 compared as (
     select
         summed.customer_id,
+        summed.scope,
         summed.slope,
         round(summed.numerator / nullif(summed.denominator, 0), 6) as value,
         summed.usual_numerator / nullif(summed.usual_denominator, 0) as baseline,
         case
-            when {{ is_missing(['sales.orders']) }} then 'no_data'
             when not {{ has_baseline(months_before_window('summed')) }} then 'short_history'
             when summed.denominator < greatest(parameters.min_orders, 1) or summed.usual_numerator = 0 then 'no_base'
         end as unknown_reason
     from summed
-    cross join parameters
+    inner join parameters on summed.scope = parameters.scope
 ),
 
 judged as (
@@ -40,7 +41,7 @@ judged as (
         round(parameters.baseline_share * compared.baseline, 6) as serious_threshold,
         round(parameters.watch_baseline_share * compared.baseline, 6) as watch_threshold
     from compared
-    cross join parameters
+    inner join parameters on compared.scope = parameters.scope
 ),
 
 decided as (
@@ -67,5 +68,5 @@ select
     run.open_month - 1 as window_end,
     '{}'::jsonb as measures
 from decided
-cross join parameters
+inner join parameters on decided.scope = parameters.scope
 cross join run

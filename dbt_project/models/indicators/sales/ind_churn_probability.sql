@@ -1,5 +1,6 @@
 {{ config(meta={
     'parameters': {'probability': 'more', 'expires_days': 'same'},
+    'needs': ['model.churn_scores'],
     'evidence': ['churn scores'],
 }) }}
 
@@ -24,7 +25,7 @@ compared as (
         end as unknown_reason
     from customers
     cross join run
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join scores on customers.customer_id = scores.customer_id
 ),
 

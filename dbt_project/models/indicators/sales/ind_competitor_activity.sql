@@ -1,6 +1,7 @@
 {{ config(meta={
     'parameters': {'count': 'more', 'window_days': 'same'},
     'measures': ['signals', 'interested_signals'],
+    'needs': ['sales.competitor_signals'],
     'evidence': ['competitor signals'],
 }) }}
 
@@ -17,9 +18,11 @@ counted as (
         count(*) as seen,
         count(*) filter (where signals.has_customer_interest) as interested
     from run
-    cross join parameters
+    cross join customers
+    inner join parameters on customers.scope = parameters.scope
     inner join {{ ref('stg_sales__competitor_signals') }} as signals
-        on signals.observed_on > run.as_of_date - parameters.window_days::integer
+        on customers.customer_id = signals.customer_id
+        and signals.observed_on > run.as_of_date - parameters.window_days::integer
     group by signals.customer_id
 ),
 
@@ -30,10 +33,9 @@ compared as (
         coalesce(counted.interested, 0) as interested,
         parameters.count as serious_threshold,
         parameters.watch_count as watch_threshold,
-        parameters.window_days,
-        {{ is_missing(['sales.competitor_signals']) }} as is_missing
+        parameters.window_days
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join counted on customers.customer_id = counted.customer_id
 ),
 
@@ -41,7 +43,6 @@ decided as (
     select
         compared.*,
         case
-            when is_missing then 'unknown'
             when interested >= serious_threshold then 'serious'
             when seen >= watch_threshold then 'watch'
             else 'clear'
@@ -52,16 +53,13 @@ decided as (
 select
     decided.customer_id,
     decided.state,
-    case when decided.is_missing then 'no_data' end as unknown_reason,
+    null::text as unknown_reason,
     case when decided.state = 'serious' then decided.interested else decided.seen end::numeric as value,
     null::numeric as baseline,
     case when decided.state = 'watch' then decided.watch_threshold else decided.serious_threshold end as threshold,
     null::text as trend,
     run.as_of_date - decided.window_days::integer + 1 as window_start,
     run.as_of_date as window_end,
-    jsonb_build_object(
-        'signals', case when not decided.is_missing then decided.seen end,
-        'interested_signals', case when not decided.is_missing then decided.interested end
-    ) as measures
+    jsonb_build_object('signals', decided.seen, 'interested_signals', decided.interested) as measures
 from decided
 cross join run

@@ -1,6 +1,7 @@
 {{ config(meta={
     'parameters': {'days': 'more', 'gap_multiple': 'more', 'min_order_days': 'same'},
     'measures': ['silence_days', 'usual_gap_days', 'silence_ratio'],
+    'needs': ['sales.orders'],
     'evidence': ['orders'],
 }) }}
 
@@ -19,7 +20,7 @@ compared as (
         greatest(parameters.watch_days, round(parameters.watch_gap_multiple * customers.usual_gap_days, 6))
             as watch_threshold
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
 ),
 
 decided as (

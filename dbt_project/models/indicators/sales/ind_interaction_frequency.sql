@@ -9,10 +9,11 @@
             'baseline_months': 'same',
             'min_baseline_months': 'same',
         },
+        'needs': ['sales.interactions'],
         'evidence': ['contacts'],
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
 ) }}
 
 -- 互动频率: calls, mails, visits, social contacts and inquiries a month against the customer's own baseline.
-{{ monthly_decline('interaction_count', ['sales.interactions'], has_least_baseline=true) }}
+{{ monthly_decline('interaction_count', has_least_baseline=true) }}

@@ -8,10 +8,11 @@
             'baseline_months': 'same',
             'min_baseline_months': 'same',
         },
+        'needs': ['sales.orders'],
         'evidence': ['orders'],
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
 ) }}
 
 -- 交易频率: orders a month against the customer's own baseline.
-{{ monthly_decline('order_count', ['sales.orders']) }}
+{{ monthly_decline('order_count') }}

@@ -1,6 +1,7 @@
 {{ config(meta={
     'is_watch_only': true,
     'parameters': {'days': 'more'},
+    'needs': ['sales.policy_signals'],
     'evidence': ['policies'],
 }) }}
 
@@ -15,25 +16,23 @@ parameters as ({{ indicator_parameters() }}),
 
 counted as (
     select
+        parameters.scope,
         signals.industry,
         count(*) as policies
     from signals
     cross join run
     cross join parameters
     where run.as_of_date - signals.in_force_since between 0 and parameters.watch_days
-    group by signals.industry
+    group by parameters.scope, signals.industry
 ),
 
 compared as (
     select
         customers.customer_id,
         coalesce(counted.policies, 0) as policies,
-        case
-            when {{ is_missing(['sales.policy_signals']) }} then 'no_data'
-            when customers.industry is null then 'no_base'
-        end as unknown_reason
+        case when customers.industry is null then 'no_base' end as unknown_reason
     from customers
-    left join counted on customers.industry = counted.industry
+    left join counted on customers.scope = counted.scope and customers.industry = counted.industry
 )
 
 select

@@ -2,6 +2,7 @@
     'is_watch_only': true,
     'parameters': {'days': 'more', 'gap_multiple': 'more', 'min_order_days': 'same', 'revenue_share': 'same'},
     'measures': ['is_class_a'],
+    'needs': ['sales.orders'],
     'evidence': ['orders'],
 }) }}
 
@@ -30,7 +31,7 @@ compared as (
         parameters.watch_days as least_days,
         round(parameters.watch_gap_multiple * customers.usual_gap_days, 6) as own_limit
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join ranked on customers.customer_id = ranked.customer_id
     where customers.state = 'active'
 )

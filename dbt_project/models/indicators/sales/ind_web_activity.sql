@@ -9,10 +9,11 @@
             'baseline_months': 'same',
             'min_baseline_months': 'same',
         },
+        'needs': ['sales.interactions'],
         'evidence': ['web visits'],
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
 ) }}
 
 -- 浏览行为: visits of our pages a month against the customer's own baseline.
-{{ monthly_decline('web_visit_count', ['sales.interactions'], has_least_baseline=true) }}
+{{ monthly_decline('web_visit_count', has_least_baseline=true) }}

@@ -8,6 +8,7 @@
         'count_days': 'same',
     },
     'measures': ['complaints_90d'],
+    'needs': ['sales.orders', 'service.tickets'],
     'evidence': ['complaints'],
 }) }}
 
@@ -22,17 +23,14 @@ complaints as (select * from {{ ref('int_complaints_counted') }}),
 
 parameters as ({{ indicator_parameters() }}),
 
-delivered as (select {{ is_missing(['sales.orders', 'service.tickets']) }} as is_missing),
-
 measured as (
     select
         rates.*,
-        delivered.is_missing,
+        customers.scope,
         coalesce(complaints.counted, 0) as counted,
         coalesce(complaints.complaints_90d, 0) as complaints_90d
     from customers
     inner join rates on customers.customer_id = rates.customer_id
-    cross join delivered
     left join complaints on customers.customer_id = complaints.customer_id
 ),
 
@@ -40,13 +38,12 @@ decided as (
     select
         measured.*,
         case
-            when measured.is_missing then 'unknown'
             when measured.rate_state = 'serious' or measured.counted >= parameters.count then 'serious'
             when measured.rate_state = 'watch' or measured.counted >= parameters.watch_count then 'watch'
             else measured.rate_state
         end as state
     from measured
-    cross join parameters
+    inner join parameters on measured.scope = parameters.scope
 ),
 
 -- The figures told are the rate's, unless only the count warns.
@@ -56,16 +53,13 @@ explained as (
         case when decided.state = 'watch' then parameters.watch_months else parameters.months end as rate_months,
         decided.state in ('serious', 'watch') and decided.state <> decided.rate_state as is_by_count
     from decided
-    cross join parameters
+    inner join parameters on decided.scope = parameters.scope
 )
 
 select
     explained.customer_id,
     explained.state,
-    case
-        when explained.is_missing then 'no_data'
-        when explained.state = 'unknown' then explained.rate_unknown_reason
-    end as unknown_reason,
+    case when explained.state = 'unknown' then explained.rate_unknown_reason end as unknown_reason,
     case
         when explained.is_by_count then explained.counted
         when explained.state = 'watch' then explained.watch_rate
@@ -84,9 +78,7 @@ select
         else {{ month_start('explained.rate_months') }}
     end as window_start,
     case when explained.is_by_count then run.as_of_date else run.open_month - 1 end as window_end,
-    jsonb_build_object(
-        'complaints_90d', case when not explained.is_missing then explained.complaints_90d end
-    ) as measures
+    jsonb_build_object('complaints_90d', explained.complaints_90d) as measures
 from explained
-cross join parameters
+inner join parameters on explained.scope = parameters.scope
 cross join run

@@ -6,6 +6,7 @@
         'baseline_months': 'same',
         'min_baseline_months': 'same',
     },
+    'needs': ['service.tickets'],
     'evidence': ['negative feedback'],
 }) }}
 
@@ -18,20 +19,30 @@ baselines as (select * from {{ ref('int_feedback_baselines') }}),
 
 parameters as ({{ indicator_parameters() }}),
 
+windows as (
+    select max(window_days) as days
+    from parameters
+),
+
 tickets as (
-    select tickets.*
+    select
+        tickets.customer_id,
+        run.as_of_date - tickets.opened_on as age_days
     from run
-    cross join parameters
-    cross join lateral ({{ tickets_of_last_days('parameters.window_days') }}) as tickets
+    cross join windows
+    cross join lateral ({{ tickets_of_last_days('windows.days') }}) as tickets
     where tickets.is_negative_feedback
 ),
 
 counted as (
     select
-        customer_id,
+        tickets.customer_id,
         count(*) as feedback
     from tickets
-    group by customer_id
+    inner join customers on tickets.customer_id = customers.customer_id
+    inner join parameters on customers.scope = parameters.scope
+    where tickets.age_days < parameters.window_days
+    group by tickets.customer_id
 ),
 
 compared as (
@@ -46,7 +57,7 @@ compared as (
         parameters.watch_count,
         parameters.window_days
     from customers
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join baselines on customers.customer_id = baselines.customer_id
     left join counted on customers.customer_id = counted.customer_id
 ),
@@ -55,7 +66,6 @@ judged as (
     select
         compared.*,
         case
-            when {{ is_missing(['service.tickets']) }} then 'no_data'
             when baseline is null then 'short_history'
             when baseline = 0 and feedback >= watch_count then 'no_base'
         end as unknown_reason

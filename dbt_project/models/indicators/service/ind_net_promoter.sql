@@ -1,5 +1,6 @@
 {{ config(meta={
     'parameters': {'score': 'less', 'satisfied_score': 'same', 'expires_days': 'same'},
+    'needs': ['service.surveys'],
     'evidence': ['recommendation scores'],
 }) }}
 
@@ -15,6 +16,7 @@ parameters as ({{ indicator_parameters() }}),
 measured as (
     select
         customers.customer_id,
+        customers.scope,
         scores.recommendations[1] as score,
         run.as_of_date - scores.recommendations_on[1] <= parameters.expires_days as is_valid,
         case
@@ -22,7 +24,7 @@ measured as (
         end as earlier_score
     from customers
     cross join run
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join scores on customers.customer_id = scores.customer_id
 ),
 
@@ -33,13 +35,12 @@ judged as (
         parameters.watch_score as watch_threshold,
         parameters.satisfied_score,
         case
-            when {{ is_missing(['service.surveys']) }} then 'no_data'
             when measured.is_valid then null
             when measured.score is not null then 'expired'
             else 'short_history'
         end as unknown_reason
     from measured
-    cross join parameters
+    inner join parameters on measured.scope = parameters.scope
 ),
 
 decided as (

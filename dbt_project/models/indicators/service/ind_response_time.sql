@@ -1,5 +1,6 @@
 {{ config(meta={
     'parameters': {'ratio': 'more', 'window_days': 'same'},
+    'needs': ['service.tickets'],
     'evidence': ['tickets'],
 }) }}
 
@@ -18,18 +19,25 @@ standards as (
 
 parameters as ({{ indicator_parameters() }}),
 
+windows as (
+    select max(window_days) as days
+    from parameters
+),
+
 tickets as (
     select
         tickets.*,
-        run.as_of_at
+        run.as_of_at,
+        run.as_of_date - tickets.opened_on as age_days
     from run
-    cross join parameters
-    cross join lateral ({{ tickets_of_last_days('parameters.window_days') }}) as tickets
+    cross join windows
+    cross join lateral ({{ tickets_of_last_days('windows.days') }}) as tickets
 ),
 
 ages as (
     select
         tickets.customer_id,
+        tickets.age_days,
         extract(epoch from coalesce(tickets.first_responded_at, tickets.as_of_at) - tickets.opened_at)
         / 3600 / coalesce(standards.hours, normal.hours) as ratio
     from tickets
@@ -40,11 +48,13 @@ ages as (
 measured as (
     select
         customers.customer_id,
+        customers.scope,
         -- twice, so that what lies exactly between two figures survives the division of each age
         round(round(avg(ages.ratio), 12), 6) as ratio
     from customers
-    left join ages on customers.customer_id = ages.customer_id
-    group by customers.customer_id
+    inner join parameters on customers.scope = parameters.scope
+    left join ages on customers.customer_id = ages.customer_id and parameters.window_days > ages.age_days
+    group by customers.customer_id, customers.scope
 ),
 
 judged as (
@@ -53,12 +63,9 @@ judged as (
         parameters.ratio as serious_threshold,
         parameters.watch_ratio as watch_threshold,
         parameters.window_days,
-        case
-            when {{ is_missing(['service.tickets']) }} then 'no_data'
-            when measured.ratio is null then 'no_base'
-        end as unknown_reason
+        case when measured.ratio is null then 'no_base' end as unknown_reason
     from measured
-    cross join parameters
+    inner join parameters on measured.scope = parameters.scope
 ),
 
 decided as (

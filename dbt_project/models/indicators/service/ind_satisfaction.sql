@@ -1,6 +1,7 @@
 {{ config(meta={
     'parameters': {'score': 'less', 'scores': 'same', 'expires_days': 'same'},
     'measures': ['latest_score'],
+    'needs': ['service.surveys'],
     'evidence': ['satisfaction scores'],
 }) }}
 
@@ -24,7 +25,7 @@ measured as (
         parameters.watch_score as watch_threshold
     from customers
     cross join run
-    cross join parameters
+    inner join parameters on customers.scope = parameters.scope
     left join scores on customers.customer_id = scores.customer_id
 ),
 
@@ -32,7 +33,6 @@ judged as (
     select
         measured.*,
         case
-            when {{ is_missing(['service.surveys']) }} then 'no_data'
             when is_known then null
             when not is_latest_valid then 'expired'
             else 'short_history'

@@ -21,12 +21,8 @@ select
         when promised.mode = 'append' and batch.present + batch.deleted >= 20
             then round(batch.deleted::numeric / (batch.present + batch.deleted), 4)
     end as shrunk_share,
-    case when not reported.is_unusable then delivered.times end as times_delivered,
-    delivered.newest_file_date,
-    promised.freshness_days,
-    case when not reported.is_unusable then run.as_of_date - delivered.newest_file_date end as age_days
-from (values {promised}) as promised (data_set, mode, max_quarantine_share, freshness_days)
-cross join (select as_of_date from ops.run where run_id = {run_id}) as run
+    case when not reported.is_unusable then delivered.times end as times_delivered
+from (values {promised}) as promised (data_set, mode, max_quarantine_share)
 left join lateral (
     select
         batch_id,
@@ -42,7 +38,7 @@ left join lateral (
     limit 1
 ) as batch on true
 cross join lateral (
-    select count(*) as times, max(newest_file_date) as newest_file_date
+    select count(*) as times
     from ops.batch
     where
         source = {source}

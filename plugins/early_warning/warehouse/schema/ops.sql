@@ -36,7 +36,9 @@ create table if not exists ops.run (
     previous_run_id bigint references ops.run (run_id),
     is_backfill boolean not null,
     through_batch_id bigint,
+    stale_data_sets text[] not null default '{}', -- whose newest data are older than their freshness limit allows, sorted
     indicator_codes text[], -- whose place is whose in the arrays of marts.fct_customer_indicators
+    blind_reasons text[], -- by the same places: why nobody can be judged by an indicator (no_data, stale), else null
     opened_at timestamptz not null default now(),
     published_at timestamptz,
     composed_at timestamptz,
@@ -95,8 +97,7 @@ create table if not exists ops.batch (
 );
 create index if not exists batch_data_set on ops.batch (data_set, batch_id);
 
--- What staging and the tables counted from it stand for: one moment, one policy and the data sets delivered
--- by then. While a build is at work, and after
+-- What staging and the tables counted from it stand for: one moment and one policy. While a build is at work, and after
 -- one that died, they stand for something between two moments, so that the next build counts anew all that lies between.
 create table if not exists ops.staging (
     time_zone text primary key,
@@ -104,8 +105,7 @@ create table if not exists ops.staging (
     earliest_at timestamptz not null,
     latest_at timestamptz not null,
     through_batch_id bigint,
-    policy_hash text,
-    data_sets text[]
+    policy_hash text
 );
 
 -- Cells (a customer's month, an invoice) that a record has left, because a newer version moved or removed it: they have
@@ -219,12 +219,14 @@ begin
     if not exists (select from pg_attribute where attrelid = 'ops.staging'::regclass and attname = 'through_batch_id') then
         alter table ops.staging add column through_batch_id bigint;
     end if;
-    if not exists (select from pg_attribute where attrelid = 'ops.staging'::regclass and attname = 'data_sets') then
-        alter table ops.staging add column data_sets text[];
-    end if;
     if not exists (select from pg_attribute where attrelid = 'ops.run'::regclass and attname = 'indicator_codes') then
         alter table ops.run add column indicator_codes text[];
         alter table policy.indicator_parameters alter column serious drop not null;
+    end if;
+    if not exists (select from pg_attribute where attrelid = 'ops.run'::regclass and attname = 'stale_data_sets') then
+        alter table ops.run
+        add column stale_data_sets text[] not null default '{}',
+        add column blind_reasons text[];
     end if;
 end
 $$;

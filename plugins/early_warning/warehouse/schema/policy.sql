@@ -17,14 +17,39 @@ create table if not exists policy.indicators (
     primary key (policy_hash, indicator_code)
 );
 
+-- Values of a parameter: for all customers or, where segment, industry or region are not empty, for those alone; always or
+-- from a day until a day. Of the entries that apply to a customer that of the greatest specificity counts.
 create table if not exists policy.indicator_parameters (
     policy_hash text not null references policy.policy (policy_hash),
     indicator_code text not null,
     parameter text not null,
     serious numeric, -- null: the indicator has no serious state
-    watch numeric,
-    primary key (policy_hash, indicator_code, parameter)
+    watch numeric
 );
+
+do $$
+begin
+    if not exists (
+        select from pg_attribute where attrelid = 'policy.indicator_parameters'::regclass and attname = 'specificity'
+    ) then
+        alter table policy.indicator_parameters
+        drop constraint if exists indicator_parameters_pkey, -- of an earlier version
+        add column segment text not null default '',
+        add column industry text not null default '',
+        add column region text not null default '',
+        add column valid_from date not null default '0001-01-01',
+        add column valid_until date not null default '9999-12-31',
+        -- the more attributes the more specific; of as many segment before industry before region; then the dated one
+        add column specificity integer not null generated always as (
+            24 * (segment <> '')::integer + 20 * (industry <> '')::integer + 18 * (region <> '')::integer
+            + (valid_from > '0001-01-01' or valid_until < '9999-12-31')::integer
+        ) stored,
+        add primary key (
+            policy_hash, indicator_code, parameter, segment, industry, region, valid_from, valid_until
+        );
+    end if;
+end
+$$;
 
 create table if not exists policy.level_rules (
     policy_hash text not null references policy.policy (policy_hash),
