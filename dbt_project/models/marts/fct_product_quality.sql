@@ -68,10 +68,10 @@ select
     compared.category,
     run.product_window_start as window_start,
     run.product_baseline_start as baseline_start,
-    case when not {{ is_missing(['sales.orders', 'sales.order_lines']) }} then compared.line_count end::bigint
+    case when run.data_sets @> array['sales.orders', 'sales.order_lines'] then compared.line_count end::bigint
         as line_count,
-    case when not {{ is_missing(['service.tickets']) }} then compared.complaint_count end::bigint as complaint_count,
-    case when not {{ is_missing(['sales.returns']) }} then compared.return_count end::bigint as return_count,
+    case when run.data_sets @> array['service.tickets'] then compared.complaint_count end::bigint as complaint_count,
+    case when run.data_sets @> array['sales.returns'] then compared.return_count end::bigint as return_count,
     compared.rate,
     compared.baseline_line_count::bigint as baseline_line_count,
     compared.baseline_problem_count::bigint as baseline_problem_count,
