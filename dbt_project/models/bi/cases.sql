@@ -2,11 +2,12 @@
 -- runs that this one goes on from count; a back-fill beside them has cases of its own day only.
 with recursive runs as (select * from {{ source('ops', 'run') }}),
 
+published as (select * from {{ source('ops', 'publication') }}),
+
 newest as (
     select run_id
-    from {{ source('ops', 'publication') }}
-    order by as_of_date desc
-    limit 1
+    from published
+    where as_of_date = (select max(as_of_date) from published)
 ),
 
 chain as (
