@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from homes import Home
@@ -12,8 +10,7 @@ APART = "select nspname from pg_namespace where nspname like 'verify%'"
 
 
 @pytest.mark.slow
-def test_run_is_confirmed_until_somebody_changes_a_figure(first_day: Home, tmp_path: Path) -> None:
-    home = first_day.copy(tmp_path / "home")
+def test_run_is_confirmed_until_somebody_changes_a_figure(home: Home) -> None:
     later = home.run("--as-of", "2026-07-01")  # what came since must not count for the first day
     assert later.code == 0, later.stderr
     confirmed = home.command("verify", "1")
