@@ -28,7 +28,7 @@ measures as (
     inner join playbook
         on runs.policy_hash = playbook.policy_hash
         and playbook.warning_level in ('', cases.warning_level::text)
-        and playbook.step <= cases.step
+        and cases.step >= playbook.step
         and case
             when cases.is_joint and playbook.department in ('sales', 'finance')
                 then playbook.subject = 'demand_and_arrears'

@@ -4,11 +4,7 @@ with recursive runs as (select * from {{ source('ops', 'run') }}),
 
 published as (select * from {{ source('ops', 'publication') }}),
 
-newest as (
-    select run_id
-    from published
-    where as_of_date = (select max(as_of_date) from published)
-),
+newest as (select max(as_of_date) as as_of_date from published),
 
 chain as (
     select
@@ -16,7 +12,8 @@ chain as (
         runs.previous_run_id,
         true as is_newest
     from runs
-    inner join newest on runs.run_id = newest.run_id
+    inner join published on runs.run_id = published.run_id
+    inner join newest on published.as_of_date = newest.as_of_date
     union all
     select
         runs.run_id,
