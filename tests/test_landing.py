@@ -197,11 +197,22 @@ def test_a_delivery_that_cannot_be_read_is_stored_as_a_problem(warehouse: Wareho
     problems = warehouse.rows("select * from ops.problem order by data_set")
     assert [(row["data_set"], row["file"], row["is_critical"]) for row in problems] == [
         ("sales.customers", "customers.csv", True),
-        ("sales.orders", "orders-2024-06-20.csv", True),
+        ("sales.orders", "orders-2024-06-20.csv", False),  # stale
     ]
     assert problems[0]["message"] == "the file is empty (0 bytes)"
     assert "10 days older" in problems[1]["message"]
     assert all(row["remedy"] and row["source"] == "sales" and row["run_id"] == run_id for row in problems)
+
+
+def test_run_knows_its_stale_data_sets_until_it_reads_newer_ones(warehouse: Warehouse, tmp_path: Path) -> None:
+    deliver(tmp_path, 20, order(1))
+    run_id = open_run(warehouse)
+    for _ in range(2):
+        land(warehouse, run_id, sales(tmp_path))
+        assert warehouse.rows("select stale_data_sets from ops.run") == [{"stale_data_sets": ["sales.orders"]}]
+    deliver(tmp_path, 25, order(2))
+    land(warehouse, run_id, sales(tmp_path))
+    assert warehouse.rows("select stale_data_sets from ops.run") == [{"stale_data_sets": []}]
 
 
 def test_orphans_are_found_after_all_sources_have_landed(warehouse: Warehouse, tmp_path: Path) -> None:
