@@ -1,7 +1,12 @@
 -- Who holds a level has one open case, nobody else has any, and a warning says by when to react.
-with warnings as (select * from {{ ref('int_warnings') }}),
+with run as (select * from {{ ref('stg_ops__run') }}),
 
-run as (select * from {{ ref('stg_ops__run') }}),
+warnings as (
+    select levels.customer_id, levels.warning_level
+    from {{ ref('fct_customer_levels') }} as levels
+    inner join run on levels.run_id = run.run_id
+    where levels.warning_level is not null
+),
 
 open_cases as (
     select

@@ -391,7 +391,7 @@ def _load_mutes(path: Path, problems: list[Problem]) -> tuple[Mute, ...]:
     seen: dict[tuple[str, str], int] = {}
     for number, row in _rows(path, tuple(field.name for field in fields(Mute)), problems):
         wrong = list(_mute_problems(row, path.name, number))
-        first = seen.setdefault((row["customer_id"], row["muted_on"]), number)
+        first = seen.setdefault((row["customer_id"], row["muted_on"].replace("-", "")), number)
         if first != number:
             wrong.append(
                 Problem(f"repeats row {first}", "keep one of the two", file=path.name, row=number, column="muted_on")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,13 +58,18 @@ def built_apart(warehouse: Warehouse, run_id: int, model: str) -> Iterator[dict[
     """
     schemas = {name: f"{_APART}{name}" for name in ("staging", "intermediate", "indicators", "marts")}
     with alone(warehouse):
+        _drop(warehouse, schemas.values())  # what one that was killed left
         try:
             variables = environment(warehouse, run_id) | {"EARLY_WARNING_SCHEMA_PREFIX": _APART}
             _dbt(variables, home() / "dbt" / "apart", "run", "--full-refresh", "--select", f"+{model}")
             yield schemas
         finally:
-            for schema in schemas.values():
-                warehouse.execute(f"drop schema if exists {schema} cascade")
+            _drop(warehouse, schemas.values())
+
+
+def _drop(warehouse: Warehouse, schemas: Iterable[str]) -> None:
+    for schema in schemas:
+        warehouse.execute(f"drop schema if exists {schema} cascade")
 
 
 _APART = "verify_"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from early_warning import transform
+from early_warning.indicators import declared
 from early_warning.problems import ConfigurationError
 from early_warning.warehouse import Warehouse
 
@@ -56,12 +57,22 @@ def verify(warehouse: Warehouse, run_id: int) -> Verdict:
         ConfigurationError: when there is no such run, or its rows are not there.
         TransformFailed: when a node fails.
     """
-    known = warehouse.rows("select state, dropped_at from ops.run where run_id = %s", run_id)
+    known = warehouse.rows(
+        "select state, dropped_at, blind_reasons is not null and indicator_codes = %(codes)s as is_comparable"
+        " from ops.run where run_id = %(run_id)s",
+        codes=[*declared()],
+        run_id=run_id,
+    )
     if not known:
         raise ConfigurationError.about(f"there is no run {run_id}", "see `early-warning status` and bi.runs")
     if known[0]["dropped_at"] or known[0]["state"] != "published":
         state = "its rows were dropped by the upkeep" if known[0]["dropped_at"] else f"it is {known[0]['state']}"
         raise ConfigurationError.about(f"run {run_id} can't be verified: {state}", "name a published run of bi.runs")
+    if not known[0]["is_comparable"]:
+        raise ConfigurationError.about(
+            f"run {run_id} can't be verified: an earlier edition of the project wrote it, with other indicators",
+            "check the project out as it was then, or name a newer run",
+        )
     with transform.built_apart(warehouse, run_id, "int_levels_capped") as schemas:
         differing = warehouse.rows(_DIFFERING.format(**schemas), run_id=run_id)
     [counted] = warehouse.rows(
@@ -73,7 +84,7 @@ def verify(warehouse: Warehouse, run_id: int) -> Verdict:
     return Verdict(run_id, counted["customers"], differing, counted["is_thinned"])
 
 
-# Arrays are compared as they are; their places are the run's indicator_codes now and then.
+# Arrays are compared as they are: their places are the same indicators.
 _DIFFERING = """
 with written as (
     select
@@ -89,6 +100,7 @@ computed as (
         unknown_reasons, measured_values, baselines, thresholds, trends, window_starts, window_ends, measures
     from {intermediate}.int_levels_capped
     join {marts}.fct_customer_indicators using (customer_id)
+    where run_id = %(run_id)s
 )
 select
     customer_id,

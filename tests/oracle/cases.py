@@ -87,7 +87,8 @@ def _next(
         if is_lapsed and not case.is_of_lapsed and case.opened_on < run.as_of_date:
             closed.append(_closed(case, run, "churned", "churned"))
         elif warned is None:
-            closed.append(_closed(case, run, "resolved", "recovered" if case.was_handled else "cleared"))
+            is_handled = case.was_handled or case.handled_at is not None
+            closed.append(_closed(case, run, "resolved", "recovered" if is_handled else "cleared"))
         else:
             return [*closed, _held_on(run, going_on, case, warned, is_lapsed)]
     elif warned is not None and closed and closed[-1].outcome != "churned":
@@ -144,6 +145,7 @@ def _raised_anew(run: Run, case: Case, warned: _Warned, is_lapsed: bool) -> Case
         peak_level=min(case.peak_level, warned.level),
         deadline_at=warned.deadline_at,
         is_of_lapsed=is_lapsed,
+        was_handled=case.was_handled or case.handled_at is not None,
         handled_at=None,
         handling_outcome=None,
         follow_up_on=None,
@@ -171,7 +173,7 @@ def _with_handling(run: Run, customer_id: str, case: Case, policy: Policy) -> Ca
         key=lambda action: (action["taken_at"], action["action_id"]),
     )
     if not done:
-        return replace(case, handled_at=None, handling_outcome=None, follow_up_on=None)
+        return replace(case, handled_at=None, handling_outcome=None, follow_up_on=None)  # a correction undoes it
     named = [action["follow_up_on"] for action in done if action["follow_up_on"] is not None]
     later = timedelta(days=int(policy.settings["follow_up_days"]))
     return replace(
@@ -179,7 +181,6 @@ def _with_handling(run: Run, customer_id: str, case: Case, policy: Policy) -> Ca
         handled_at=done[0]["taken_at"],
         handling_outcome=done[-1]["outcome"],
         follow_up_on=named[-1] if named else run.moment.local_date(done[-1]["taken_at"]) + later,
-        was_handled=True,
     )
 
 

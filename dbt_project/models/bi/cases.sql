@@ -27,7 +27,12 @@ told as (
     select cases.*
     from {{ ref('fct_warning_cases') }} as cases
     inner join chain on cases.run_id = chain.run_id
-    where cases.closed_on = cases.as_of_date or (chain.is_newest and cases.closed_on is null)
+    where cases.closed_on = cases.as_of_date
+    union all
+    select cases.*
+    from {{ ref('fct_warning_cases') }} as cases
+    inner join chain on cases.run_id = chain.run_id and chain.is_newest
+    where cases.closed_on is null
 )
 
 select distinct on (told.customer_id, told.case_id)
@@ -54,7 +59,7 @@ select distinct on (told.customer_id, told.case_id)
     told.handled_at <= told.deadline_at as is_handled_in_time,
     told.handling_outcome,
     told.follow_up_on,
-    told.was_handled,
+    told.was_handled or told.handled_at is not null as was_handled,
     told.closed_on,
     told.outcome,
     told.indicator_codes,

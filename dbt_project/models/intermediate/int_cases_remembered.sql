@@ -52,7 +52,7 @@ known as (
                 then coalesce(handled.named_follow_up_on, handled.last_taken_on + run.follow_up_days)
             else before.follow_up_on
         end as follow_up_on,
-        before.was_handled or handled.handled_at is not null as was_handled,
+        before.was_handled,
         before.closed_on,
         before.outcome,
         before.indicator_codes,

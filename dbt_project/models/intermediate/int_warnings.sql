@@ -57,8 +57,8 @@ select
     ranked.warning_level,
     ranked.indicator_codes,
     ranked.money_at_risk_amount,
-    concerned.departments,
-    concerned.is_joint,
+    coalesce(concerned.departments, '{}'::text[]) as departments,
+    coalesce(concerned.is_joint, false) as is_joint,
     customers.state = 'lapsed' as is_lapsed,
     ranked.is_muted,
     not ranked.is_muted and ranked.warning_level > 1 and coalesce(ranked.place > nullif(run.owner_budget, 0), false)
@@ -69,6 +69,6 @@ select
         else run.level_3_deadline_hours
     end) as deadline_at
 from ranked
-inner join concerned on ranked.customer_id = concerned.customer_id
+left join concerned on ranked.customer_id = concerned.customer_id
 inner join customers on ranked.customer_id = customers.customer_id
 cross join run

@@ -30,7 +30,7 @@ raised as (
         reopened.opened_on,
         reopened.step,
         reopened.peak_level,
-        reopened.was_handled
+        reopened.was_handled or reopened.handled_at is not null as was_handled
     from warnings
     left join going_on on warnings.customer_id = going_on.customer_id and going_on.is_open
     left join remembered as reopened on warnings.customer_id = reopened.customer_id and reopened.event = 'reopened'
@@ -87,7 +87,8 @@ select
     case when going_on.is_closing then run.as_of_date else going_on.closed_on end as closed_on,
     case
         when going_on.event = 'churned' then 'churned'
-        when going_on.event = 'resolved' then case when going_on.was_handled then 'recovered' else 'cleared' end
+        when going_on.event = 'resolved'
+            then case when going_on.was_handled or going_on.handled_at is not null then 'recovered' else 'cleared' end
         else going_on.outcome
     end as outcome,
     coalesce(warnings.indicator_codes, going_on.indicator_codes) as indicator_codes,
