@@ -46,6 +46,14 @@ select 1
 {%- endif -%}
 {%- endmacro -%}
 
+{#- The same of a data set so small that nothing is kept of it: its versions are sorted out when they are asked for. -#}
+{%- macro newest_of_few(table, key) -%}
+select distinct on ({{ key }}) versions.*
+from {{ source('landing', table) }} as versions
+inner join {{ ref('stg_ops__batches') }} as batches on versions._batch_id = batches.batch_id
+order by {{ key }} asc, versions.updated_at desc nulls last, versions._batch_id desc
+{%- endmacro -%}
+
 {#- Before the new versions go in: what they replace goes out. A version that says nothing new replaces nothing. -#}
 {%- macro remove_replaced_versions() -%}
 {%- if is_incremental() -%}

@@ -2,7 +2,9 @@
 with run as (select * from {{ ref('stg_ops__run') }}),
 
 warnings as (
-    select levels.customer_id, levels.warning_level
+    select
+        levels.customer_id,
+        levels.warning_level
     from {{ ref('fct_customer_levels') }} as levels
     inner join run on levels.run_id = run.run_id
     where levels.warning_level is not null

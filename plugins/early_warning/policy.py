@@ -49,7 +49,7 @@ _LEVELS = ("1", "2", "3")
 _CAPS = tuple(f"level_{level}_cap" for level in _LEVELS)
 _DEADLINES = tuple(f"level_{level}_deadline_hours" for level in _LEVELS)
 _COUNTS_OF_PRODUCTS = ("product_window_days", "product_baseline_days", "product_min_problems", "product_min_lines")
-_AT_LEAST_1 = (*_COUNTS_OF_PRODUCTS, "product_factor")
+_OF_PRODUCTS = (*_COUNTS_OF_PRODUCTS, "product_factor")
 _WHOLE = (
     *("cooldown_days", "inactive_days", "min_segment_customers", "owner_budget", "follow_up_days", "reopen_days"),
     *_DEADLINES,
@@ -480,7 +480,7 @@ def _setting_problems(numbered: Numbered) -> Iterator[Problem]:
     file = "hysteresis_and_budget.csv"
     for number, row in numbered["hysteresis_and_budget"]:
         name, value = row["parameter"], row["value"]
-        if name in _AT_LEAST_1 and value < 1:
+        if name in _OF_PRODUCTS and value < 1:
             yield _entry(file, number, "value", f"{name} can't be below 1", "write a greater number")
         elif name in _WHOLE and value != int(value):
             yield _entry(file, number, "value", f"{value} is not a whole number", "days, hours and counts are whole")

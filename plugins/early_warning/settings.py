@@ -388,19 +388,40 @@ def _load_mutes(path: Path, problems: list[Problem]) -> tuple[Mute, ...]:
     if not path.exists():
         return ()
     mutes = []
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[tuple[str, date], int] = {}
     for number, row in _rows(path, tuple(field.name for field in fields(Mute)), problems):
-        wrong = list(_mute_problems(row, path.name, number))
-        first = seen.setdefault((row["customer_id"], row["muted_on"].replace("-", "")), number)
-        if first != number:
-            wrong.append(
-                Problem(f"repeats row {first}", "keep one of the two", file=path.name, row=number, column="muted_on")
-            )
+        days = {name: _day(row[name]) for name in ("muted_on", "muted_until")}
+        wrong = [
+            Problem(message, remedy, file=path.name, row=number, column=column)
+            for column, message, remedy in _mute_problems(row, days)
+        ]
+        muted_on, muted_until = days["muted_on"], days["muted_until"]
+        if muted_on and muted_until and not wrong:
+            if (first := seen.setdefault((row["customer_id"], muted_on), number)) != number:
+                message = f"repeats row {first}"
+                wrong = [Problem(message, "keep one of the two", file=path.name, row=number, column="muted_on")]
+            mutes.append(Mute(row["customer_id"], muted_on, muted_until, row["reason"], row["muted_by"]))
         problems += wrong
-        if not wrong:
-            first_day, last_day = (date.fromisoformat(row[name]) for name in ("muted_on", "muted_until"))
-            mutes.append(Mute(row["customer_id"], first_day, last_day, row["reason"], row["muted_by"]))
     return tuple(mutes)
+
+
+def _mute_problems(row: dict[str, str], days: dict[str, date | None]) -> Iterator[tuple[str, str, str]]:
+    """Column, message and remedy: a mute says for whom, until when, why and who decided it."""
+    for column in ("customer_id", "reason", "muted_by"):
+        if not row[column]:
+            yield column, "is empty", "write it"
+    for column, day in days.items():
+        if day is None:
+            yield column, f"{row[column]!r} is no date", "write it as 2026-06-30"
+    if days["muted_on"] and days["muted_until"] and days["muted_until"] < days["muted_on"]:
+        yield "muted_until", f"{row['muted_until']} lies before {row['muted_on']}", "write the last day of the mute"
+
+
+def _day(cell: str) -> date | None:
+    try:
+        return date.fromisoformat(cell)
+    except ValueError:
+        return None
 
 
 def _rows(path: Path, columns: tuple[str, ...], problems: list[Problem]) -> list[tuple[int, dict[str, str]]]:
@@ -417,23 +438,6 @@ def _rows(path: Path, columns: tuple[str, ...], problems: list[Problem]) -> list
         problems.append(Problem(message, remedy, file=path.name, row=1))
         return []
     return [(number, {name: (row[name] or "").strip() for name in columns}) for number, row in enumerate(rows, start=2)]
-
-
-def _mute_problems(row: dict[str, str], file: str, number: int) -> Iterator[Problem]:
-    """A mute says for whom, until when, why and who decided it."""
-    for column in ("customer_id", "reason", "muted_by"):
-        if not row[column]:
-            yield Problem("is empty", "write it", file=file, row=number, column=column)
-    days = {}
-    for column in ("muted_on", "muted_until"):
-        try:
-            days[column] = date.fromisoformat(row[column])
-        except ValueError:
-            message = f"{row[column]!r} is no date"
-            yield Problem(message, "write it as 2026-06-30", file=file, row=number, column=column)
-    if len(days) == 2 and days["muted_until"] < days["muted_on"]:
-        message = f"{row['muted_until']} lies before {row['muted_on']}"
-        yield Problem(message, "write the last day of the mute", file=file, row=number, column="muted_until")
 
 
 def _recipient_problems(row: dict[str, Any], file: str, number: int) -> list[Problem]:

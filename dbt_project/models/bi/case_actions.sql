@@ -43,14 +43,25 @@ measures as (
         playbook.subject = indicators.indicator_code desc,
         playbook.step desc,
         playbook.warning_level desc
+),
+
+asked_for as (
+    select
+        customer_id,
+        case_id,
+        department,
+        action,
+        array_agg(indicator_code order by indicator_code) as indicator_codes
+    from measures
+    group by customer_id, case_id, department, action
 )
 
 select
     cases.customer_id,
     cases.case_id,
-    measures.department,
-    measures.action,
-    array_agg(measures.indicator_code order by measures.indicator_code) as indicator_codes,
+    asked_for.department,
+    asked_for.action,
+    asked_for.indicator_codes,
     cases.customer_name,
     cases.owner_name,
     cases.owner_email,
@@ -59,18 +70,5 @@ select
     cases.is_joint,
     cases.deadline_at,
     cases.money_at_risk_amount
-from measures
-inner join cases on measures.customer_id = cases.customer_id and measures.case_id = cases.case_id
-group by
-    cases.customer_id,
-    cases.case_id,
-    measures.department,
-    measures.action,
-    cases.customer_name,
-    cases.owner_name,
-    cases.owner_email,
-    cases.warning_level,
-    cases.step,
-    cases.is_joint,
-    cases.deadline_at,
-    cases.money_at_risk_amount
+from asked_for
+inner join cases on asked_for.customer_id = cases.customer_id and asked_for.case_id = cases.case_id

@@ -1,19 +1,7 @@
--- Policies that concern an industry, as known by the as-of date. So few that versions are sorted out when asked for.
+-- Policies that concern an industry, as known by the as-of date.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
-batches as (select * from {{ ref('stg_ops__batches') }}),
-
-versions as (
-    select signals.*
-    from {{ source('landing', 'sales_policy_signals') }} as signals
-    inner join batches on signals._batch_id = batches.batch_id
-),
-
-newest as (
-    select distinct on (signal_id) *
-    from versions
-    order by signal_id asc, updated_at desc nulls last, _batch_id desc
-)
+newest as ({{ newest_of_few('sales_policy_signals', 'signal_id') }})
 
 select
     newest.signal_id,

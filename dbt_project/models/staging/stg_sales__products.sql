@@ -1,17 +1,5 @@
--- The catalogue as it is known today. So small that versions are sorted out when asked for.
-with batches as (select * from {{ ref('stg_ops__batches') }}),
-
-versions as (
-    select products.*
-    from {{ source('landing', 'sales_products') }} as products
-    inner join batches on products._batch_id = batches.batch_id
-),
-
-newest as (
-    select distinct on (product_id) *
-    from versions
-    order by product_id asc, updated_at desc nulls last, _batch_id desc
-)
+-- The catalogue as it is known today.
+with newest as ({{ newest_of_few('sales_products', 'product_id') }})
 
 select
     product_id,
