@@ -48,12 +48,14 @@ def test_indicator_is_added_and_taken_away_as_the_page_says(tmp_path: Path) -> N
     assert told["serious"] > 0
     reasons = home.command(
         "sql",
-        "select reason from bi.warnings where 'urgent_tickets' = any(indicator_codes)",
+        "select customer_id, reason from bi.warnings where 'urgent_tickets' = any(indicator_codes)",
         *("--format", "json"),
         **of_the_copy,
     ).json
     assert reasons
     assert all(re.search(r"紧急工单：近 60 天紧急工单 \d+ 件，达到 1 件", row["reason"]) for row in reasons)
+    explained = home.command("explain", reasons[0]["customer_id"], **of_the_copy).stdout
+    assert "clears once fewer than 1 urgent tickets come in 60 days" in explained
     subprocess.run([sys.executable, "-m", "early_warning.indicator_pages"], env=environment(**of_the_copy), check=True)
     assert "| `count` |  | 1 | the same |" in (copy / "docs/indicators/urgent_tickets.md").read_text(encoding="utf-8")
 

@@ -16,6 +16,8 @@ NEXT_DAY = HISTORY_ENDS + timedelta(days=1)
 DATA_SETS = {
     "sales.customers",
     "sales.orders",
+    "sales.order_lines",
+    "sales.products",
     "sales.returns",
     "sales.interactions",
     "service.tickets",

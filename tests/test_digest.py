@@ -32,7 +32,8 @@ create table marts.fct_customer_levels (
     indicator_codes text[], money_at_risk_amount numeric
 );
 create table marts.fct_warning_cases (
-    customer_id text, run_id bigint, event text, closed_on date, is_muted boolean, is_held_back boolean
+    customer_id text, run_id bigint, event text, closed_on date, is_muted boolean, is_held_back boolean,
+    is_told boolean
 );
 create table marts.fct_indicator_values (
     customer_id text, run_id bigint, indicator_code text, state text, unknown_reason text
@@ -120,6 +121,7 @@ class World:
         event: str | None = None,
         is_muted: bool = False,
         is_held_back: bool = False,
+        is_told: bool | None = None,
     ) -> str:
         """Add a customer to the newest run: its level, why, what else is out of line, what is unknown.
 
@@ -135,8 +137,9 @@ class World:
             *(DAY - timedelta(days=self.customers % 9), level, [*because, *kept], money),
         )
         self.warehouse.execute(
-            "insert into marts.fct_warning_cases values (%s, %s, %s, null, %s, %s)",
+            "insert into marts.fct_warning_cases values (%s, %s, %s, null, %s, %s, %s)",
             *(customer_id, run_id, event, is_muted, is_held_back),
+            not (is_muted or is_held_back) if is_told is None else is_told,
         )
         states = dict.fromkeys(because, "serious") | dict.fromkeys(watch, "watch") | kept
         for code, state in states.items():
@@ -443,6 +446,15 @@ def test_what_the_budget_holds_back_goes_to_the_head_only_until_it_is_let_throug
     world.customer("排在后面的客户", change="unchanged")
     assert compose(world.warehouse, let_through) == 1
     assert "* 排在后面的客户 [新增]" in text_of(world.mails()["owner", "wang.fang@example.cn"])
+
+    held_back_again = world.run(cut_off=CUT_OFF + timedelta(days=3))
+    world.customers -= 1
+    world.customer("排在后面的客户", change="unchanged", is_held_back=True, is_told=True)
+    assert compose(world.warehouse, held_back_again) == 0
+    let_through_again = world.run(cut_off=CUT_OFF + timedelta(days=4))
+    world.customers -= 1
+    world.customer("排在后面的客户", change="unchanged")
+    assert compose(world.warehouse, let_through_again) == 0, "it has been told"
 
 
 def test_customer_that_is_muted_no_longer_is_news(world: World) -> None:

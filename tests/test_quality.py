@@ -481,6 +481,7 @@ def marts(shared: Warehouse) -> Warehouse:
                 customer_id text, run_id bigint, as_of_date date, warning_level integer, raw_level integer,
                 level_since date, rule_codes text[], indicator_codes text[], money_at_risk_amount numeric
             );
+            create table marts.fct_warning_cases (customer_id text, run_id bigint, case_id text);
             """
         )
     return shared
@@ -571,6 +572,27 @@ def test_bad_marts_are_named(marts: Warehouse, changes: dict[str, Any], verdict:
     assert len(result.messages) == 1, result.messages
     for word in ["marts", *words]:
         assert word in result.messages[0]
+
+
+def test_mutes_and_actions_that_name_nobody_are_told(marts: Warehouse) -> None:
+    run_id = open_run(marts)
+    build(marts, run_id)
+    for customer_id in ("C1", "C1000"):
+        marts.execute(
+            "insert into ops.mute values (%s, %s, %s, %s, 'lawsuit', 'Wu')", customer_id, run_id, AS_OF, AS_OF
+        )
+    with marts.connect() as connection:
+        insert(connection, "marts", "fct_warning_cases", {"customer_id": "C1", "run_id": run_id, "case_id": "C1-1"})
+    named = {"A1": "C1-1", "A2": "C1-l", "A3": None}
+    land(marts, run_id, "handling.actions", *({"action_id": key, "case_id": case} for key, case in named.items()))
+    result = check_marts(marts, run_id)
+    assert (result.verdict, len(result.messages)) == ("warn", 2)
+    mute, case = result.messages
+    assert "customer_id C1000" in mute
+    assert "company/mutes.csv" in mute
+    assert "1 of " in mute
+    assert "case_id C1-l" in case
+    assert "1 of " in case
 
 
 @pytest.mark.parametrize(("extra", "verdict"), [(5, "pass"), (15, "warn"), (35, "fail")])

@@ -7,8 +7,9 @@ staging, which stands where the newest build left it; for an older day that is s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from typing import Any, LiteralString
+from zoneinfo import ZoneInfo
 
 from early_warning.indicators import declared
 from early_warning.policy import ATTRIBUTES, exception, is_for_all
@@ -16,6 +17,7 @@ from early_warning.problems import ConfigurationError
 from early_warning.warehouse import Warehouse
 
 _LEVELS = {1: "level 1 (very high)", 2: "level 2 (high)", 3: "level 3 (slight)", None: "no level"}
+_TIMES = {1: "first", 2: "second", 3: "third"}
 _ROWS = 6
 
 # What an indicator may name as its evidence: day and description of each row between two days.
@@ -102,6 +104,7 @@ def explain(warehouse: Warehouse, customer_id: str, day: date | None = None) -> 
     if not levels:
         return "\n".join([*lines, f"A {customers[0]['state']} customer that owes nothing is not judged."])
     lines += _level(warehouse, run, levels[0])
+    lines += _case(warehouse, run, customer_id)
     values = warehouse.rows(
         "select * from marts.fct_indicator_values where run_id = %s and customer_id = %s order by indicator_code",
         *key,
@@ -161,6 +164,30 @@ def _level(warehouse: Warehouse, run: dict[str, Any], level: dict[str, Any]) -> 
     yield "came from can't be judged then."
 
 
+def _case(warehouse: Warehouse, run: dict[str, Any], customer_id: str) -> Iterator[str]:
+    """What is open in its case: who has to act by when, or what has been done."""
+    cases = warehouse.rows(
+        "select * from marts.fct_warning_cases where run_id = %s and customer_id = %s and closed_on is null",
+        run["run_id"],
+        customer_id,
+    )
+    for case in cases:
+        raised = f"Case {case['case_id']}, raised for the {_TIMES.get(case['step'], 'next')} time"
+        if case["handled_at"]:
+            after = f"; comes back on {case['follow_up_on']:%-d %B %Y} if the level stays"
+            yield f"{raised}, handled on {_moment(run, case['handled_at'])} ({case['handling_outcome']}){after}."
+        else:
+            plan = " with one plan" if case["is_joint"] else ""
+            by = _moment(run, case["deadline_at"])
+            yield f"{raised}: {' and '.join(case['departments']) or 'its owner'}{plan} to act by {by}."
+        if case["is_muted"] or case["is_held_back"]:
+            yield f"Nobody is mailed: {'it is muted' if case['is_muted'] else 'its owner has enough (owner_budget)'}."
+
+
+def _moment(run: dict[str, Any], moment: datetime) -> str:
+    return f"{moment.astimezone(ZoneInfo(run['company_time_zone'])):%-d %B %Y %H:%M}"
+
+
 def _rules(
     warehouse: Warehouse, run: dict[str, Any], level: dict[str, Any], values: list[dict[str, Any]]
 ) -> Iterator[str]:
@@ -195,7 +222,7 @@ def _indicator(
     """One breached indicator: what it says, how it was judged, what would clear it, where it comes from."""
     code, customer_id = value["indicator_code"], customer["customer_id"]
     [policy] = warehouse.rows(
-        "select name, direction from policy.indicators where policy_hash = %s and indicator_code = %s",
+        "select name from policy.indicators where policy_hash = %s and indicator_code = %s",
         run["policy_hash"],
         code,
     )
@@ -210,16 +237,16 @@ def _indicator(
     yield from (f"  {row['sentence']}" for row in said)
     beside = f", baseline {_figure(value['baseline'])}" if value["baseline"] is not None else ""
     yield f"  value {_figure(value['value'])}, threshold {_figure(value['threshold'])}{beside} ({value['unit']})"
-    direction = "higher" if policy["direction"] == "low" else "lower"
-    limit = "the threshold of the watch state" if value["state"] == "serious" else "the threshold"
-    yield f"  clears with a {direction} value, on the good side of {limit} (docs/indicators/{code}.md)"
-    yield f"  {_parameters(warehouse, run, customer, code)}"
+    parameters = _parameters(warehouse, run, customer, code)
+    milder = {row["parameter"]: _figure(row["serious" if row["watch"] is None else "watch"]) for row in parameters}
+    yield f"  clears once {declared()[code].clears.format(**milder)}"
+    yield f"  by indicator_parameters.csv (serious / watch): {', '.join(map(_parameter, parameters))}"
     yield from _evidence(warehouse, run, customer_id, value)
 
 
-def _parameters(warehouse: Warehouse, run: dict[str, Any], customer: dict[str, Any], code: str) -> str:
-    """The parameters that the customer was judged by; of an exception, whom and when it is for."""
-    rows = warehouse.rows(
+def _parameters(warehouse: Warehouse, run: dict[str, Any], customer: dict[str, Any], code: str) -> list[dict[str, Any]]:
+    """The parameters that the customer was judged by."""
+    return warehouse.rows(
         "select distinct on (parameter) * from policy.indicator_parameters"
         " where policy_hash = %s and indicator_code = %s and %s between valid_from and valid_until"
         " and segment in ('', %s) and industry in ('', %s) and region in ('', %s)"
@@ -228,14 +255,11 @@ def _parameters(warehouse: Warehouse, run: dict[str, Any], customer: dict[str, A
         *(customer[attribute] for attribute in ATTRIBUTES),
     )
 
-    def one(row: dict[str, Any]) -> str:
-        serious, watch = (_figure(row[name]) for name in ("serious", "watch"))
-        values = " / ".join(
-            text for text, number in ((serious, row["serious"]), (watch, row["watch"])) if number is not None
-        )
-        return f"{row['parameter']} {values}" + ("" if is_for_all(row) else f" ({exception(row)})")
 
-    return "by indicator_parameters.csv (serious / watch): " + ", ".join(map(one, rows))
+def _parameter(row: dict[str, Any]) -> str:
+    """A parameter's values; of an exception, whom and when it is for."""
+    values = " / ".join(_figure(row[name]) for name in ("serious", "watch") if row[name] is not None)
+    return f"{row['parameter']} {values}" + ("" if is_for_all(row) else f" ({exception(row)})")
 
 
 def _evidence(warehouse: Warehouse, run: dict[str, Any], customer_id: str, value: dict[str, Any]) -> Iterator[str]:

@@ -5,12 +5,13 @@
         'measures': ['overdue_amount'],
         'needs': ['finance.invoices', 'finance.payments'],
         'evidence': ['unpaid invoices'],
+        'clears': 'nothing unpaid is more than {days} days past due, or at most {least_amount} is overdue',
     }) }}
 
 A parameter is `more` where the greater value is graver, `less` where the smaller one is, `same` where serious and watch
-share one value. `measures` are named figures that level rules may compare, `evidence` the kinds of rows that `explain`
-shows. Without the data sets that it `needs` nobody is judged, so a model need not ask. `is_watch_only` marks one
-without a serious state.
+share one value. `measures` are named figures that level rules may compare. `explain` shows rows of the kinds named as
+`evidence` and says what `clears` it, with the customer's own parameters of the watch state filled in. Without the data
+sets that it `needs` nobody is judged, so a model need not ask. `is_watch_only` marks one without a serious state.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Indicator:
     measures: tuple[str, ...]
     needs: frozenset[str]
     evidence: tuple[str, ...]
+    clears: str
     is_watch_only: bool
 
 
@@ -68,5 +70,6 @@ def _read(path: Path) -> Indicator:
         measures=tuple(said.get("measures", [])),
         needs=frozenset(said.get("needs", [])),
         evidence=tuple(said.get("evidence", [])),
+        clears=said.get("clears", ""),
         is_watch_only=said.get("is_watch_only", False),
     )

@@ -39,6 +39,7 @@ class Case:
     closed_on: date | None = None
     outcome: str | None = None
     is_held_back: bool = False
+    is_told: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def _next(
         peak_level=warned.level,
         deadline_at=warned.deadline_at,
         is_of_lapsed=is_lapsed,
+        is_told=not warned.shown["is_held_back"],
         **warned.shown,  # type: ignore[arg-type]
     )
     return [*closed, opened]
@@ -131,6 +133,7 @@ def _held_on(run: Run, before: Case, case: Case, warned: _Warned, is_lapsed: boo
         warning_level=warned.level,
         peak_level=min(case.peak_level, warned.level),
         deadline_at=deadline_at,
+        is_told=not warned.shown["is_held_back"] or (before.is_told and event != "escalated"),
         **warned.shown,  # type: ignore[arg-type]
     )
 
@@ -151,12 +154,14 @@ def _raised_anew(run: Run, case: Case, warned: _Warned, is_lapsed: bool) -> Case
         follow_up_on=None,
         closed_on=None,
         outcome=None,
+        is_told=not warned.shown["is_held_back"],
         **warned.shown,  # type: ignore[arg-type]
     )
 
 
 def _closed(case: Case, run: Run, event: Event, outcome: str) -> Case:
-    return replace(case, event=event, outcome=outcome, closed_on=run.as_of_date, warning_level=None, is_held_back=False)
+    ended = replace(case, event=event, outcome=outcome, closed_on=run.as_of_date, warning_level=None)
+    return replace(ended, is_held_back=False, is_told=False)
 
 
 def _with_handling(run: Run, customer_id: str, case: Case, policy: Policy) -> Case:

@@ -56,7 +56,10 @@ select distinct on (told.customer_id, told.case_id)
     told.peak_level,
     told.deadline_at,
     told.handled_at,
-    told.handled_at <= told.deadline_at as is_handled_in_time,
+    case
+        when told.handled_at is not null then told.handled_at <= told.deadline_at
+        when told.deadline_at < runs.as_of_at then false
+    end as is_handled_in_time,
     told.handling_outcome,
     told.follow_up_on,
     told.was_handled or told.handled_at is not null as was_handled,
@@ -69,6 +72,7 @@ select distinct on (told.customer_id, told.case_id)
     told.is_muted,
     told.is_held_back
 from told
+inner join runs on told.run_id = runs.run_id
 left join {{ ref('dim_customers') }} as customers
     on told.customer_id = customers.customer_id and told.run_id = customers.run_id
 order by told.customer_id asc, told.case_id asc, told.as_of_date desc, told.run_id desc

@@ -9,5 +9,6 @@ select
     published_at,
     previous_run_id,
     policy_hash,
-    is_backfill
+    is_backfill,
+    stale_data_sets
 from runs

@@ -50,7 +50,8 @@ select
     cases.deadline_at,
     coalesce(cases.is_muted, false) as is_muted,
     coalesce(cases.is_held_back, false) as is_held_back,
-    runs.policy_hash
+    runs.policy_hash,
+    levels.uncapped_level
 from levels
 inner join published on levels.run_id = published.run_id
 inner join runs on levels.run_id = runs.run_id

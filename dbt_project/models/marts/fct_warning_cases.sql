@@ -61,7 +61,8 @@ select
     raised.is_lapsed as is_of_lapsed,
     raised.money_at_risk_amount,
     raised.is_muted,
-    raised.is_held_back
+    raised.is_held_back,
+    not (raised.is_muted or raised.is_held_back) as is_told
 from raised
 cross join run
 union all
@@ -97,7 +98,12 @@ select
     going_on.is_of_lapsed,
     coalesce(warnings.money_at_risk_amount, going_on.money_at_risk_amount) as money_at_risk_amount,
     coalesce(warnings.is_muted, false) as is_muted,
-    coalesce(warnings.is_held_back, false) as is_held_back
+    coalesce(warnings.is_held_back, false) as is_held_back,
+    coalesce(
+        not warnings.is_muted
+        and (not warnings.is_held_back or (going_on.is_told and going_on.event is distinct from 'escalated')),
+        false
+    ) as is_told
 from going_on
 cross join run
 left join warnings on going_on.customer_id = warnings.customer_id and going_on.is_open

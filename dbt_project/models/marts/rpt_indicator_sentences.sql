@@ -15,7 +15,10 @@ breached as (
     select
         indicator_values.*,
         breach_sentences.language,
-        breach_sentences.sentence
+        case
+            when indicator_values.value = 0 then coalesce(breach_sentences.sentence_at_zero, breach_sentences.sentence)
+            else breach_sentences.sentence
+        end as sentence
     from {{ ref('fct_indicator_values') }} as indicator_values
     inner join breach_sentences
         on indicator_values.indicator_code = breach_sentences.indicator_code

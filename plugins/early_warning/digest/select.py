@@ -122,12 +122,12 @@ class _Row:
     indicator_codes: frozenset[str]
     money_at_risk: Decimal
     is_held_back: bool
-    was_held_back: bool
+    was_told: bool
 
     @property
     def to_owner(self) -> _Row:
-        """The row as the owner sees it, to whom what the budget lets through is new."""
-        return replace(self, change="new") if self.was_held_back and self.change == "unchanged" else self
+        """The row as the owner sees it, to whom what the budget lets through for the first time is new."""
+        return self if self.was_told or self.change in _NEWS else replace(self, change="new")
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,8 @@ def _read_facts(connection: Connection, run: Run) -> _Facts:
             " levels.warning_level, levels.level_since, levels.indicator_codes, levels.money_at_risk_amount,"
             " case when cases.event = 'reopened' and levels.change in ('new', 'unchanged') then 'reopened'"
             "  else levels.change end as change,"
-            " cases.is_held_back, cases.is_muted, before.is_held_back as was_held_back, before.is_muted as was_muted"
+            " cases.is_held_back, cases.is_muted, before.is_muted as was_muted,"
+            " coalesce(before.is_told, true) as was_told"
             " from marts.fct_customer_levels as levels"
             " join ops.run on levels.run_id = run.run_id"
             " left join marts.fct_warning_cases as cases on levels.customer_id = cases.customer_id"
@@ -272,7 +273,7 @@ def _row(row: Mapping[str, Any]) -> _Row:
         indicator_codes=frozenset(row["indicator_codes"] or ()),
         money_at_risk=row["money_at_risk_amount"] or Decimal(0),
         is_held_back=bool(row["is_held_back"]),
-        was_held_back=bool(row["was_held_back"]),
+        was_told=row["was_told"],
     )
 
 

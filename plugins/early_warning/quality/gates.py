@@ -91,6 +91,13 @@ def check_marts(warehouse: Warehouse, run_id: int, *, suites: Path = EXPECTATION
             ("run", "run", "marts"),
         )
     ]
+    subjects.append(
+        Subject(
+            suite=folder / "people.json",
+            query=_filled(_script("people"), run_id=run_id),
+            place=("written_in", "customer_id", "case_id"),
+        )
+    )
     return _judge(warehouse, run_id, "marts", [], subjects)
 
 

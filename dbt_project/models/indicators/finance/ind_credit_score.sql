@@ -2,6 +2,7 @@
     'parameters': {'score': 'less', 'drop': 'more', 'drop_days': 'same'},
     'needs': [],
     'evidence': ['credit scores'],
+    'clears': 'the score is {score} or better and has fallen less than {drop} points in {drop_days} days',
 }) }}
 
 -- 信用评分: a low score, or one that has dropped from the greatest of the last days.

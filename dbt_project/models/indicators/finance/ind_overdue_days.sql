@@ -3,6 +3,7 @@
     'measures': ['overdue_amount'],
     'needs': ['finance.invoices', 'finance.payments'],
     'evidence': ['unpaid invoices'],
+    'clears': 'nothing unpaid is more than {days} days past due, or at most {least_amount} is overdue',
 }) }}
 
 -- 欠款时间: days since the oldest unpaid part fell due, once more than the least amount is overdue.

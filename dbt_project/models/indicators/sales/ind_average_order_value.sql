@@ -11,6 +11,7 @@
         },
         'needs': ['sales.orders'],
         'evidence': ['orders'],
+        'clears': 'the mean order of the last {months} closed months comes to at least {baseline_share} × the baseline',
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
 ) }}

@@ -2,6 +2,7 @@
     'parameters': {'probability': 'more', 'expires_days': 'same'},
     'needs': ['model.churn_scores'],
     'evidence': ['churn scores'],
+    'clears': 'the probability is at most {probability}',
 }) }}
 
 -- 流失概率: what a model says, above the point from which it is worth acting; scores expire.

@@ -10,6 +10,7 @@
         },
         'needs': ['sales.orders'],
         'evidence': ['orders'],
+        'clears': 'one of the last {months} closed months comes to at least {baseline_share} × the baseline',
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
 ) }}

@@ -3,6 +3,7 @@
     'parameters': {'days': 'more'},
     'needs': ['sales.policy_signals'],
     'evidence': ['policies'],
+    'clears': 'the policy has been in force for more than {days} days',
 }) }}
 
 -- 行业政策变化: an adverse policy for the customer's industry took effect of late. No serious state.

@@ -2,6 +2,7 @@
     'parameters': {'score': 'less', 'satisfied_score': 'same', 'expires_days': 'same'},
     'needs': ['service.surveys'],
     'evidence': ['recommendation scores'],
+    'clears': 'the newest answer is above {score}',
 }) }}
 
 -- 净推荐值: the newest recommendation score (0–10) a detractor's, after one that was not, or twice; scores expire.

@@ -3,6 +3,7 @@
     'measures': ['latest_score'],
     'needs': ['service.surveys'],
     'evidence': ['satisfaction scores'],
+    'clears': 'one of the last {scores} scores is {score} or better',
 }) }}
 
 -- 服务满意度: each of the last CSAT scores (0–100) below the limit; scores expire.
