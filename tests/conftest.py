@@ -31,6 +31,11 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[_HOME_VARIABLE] = str(home)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest tests begin first."""
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Delete the session's home; the workers are gone by now."""
     home = os.environ.pop(_HOME_VARIABLE, None) if not hasattr(config, "workerinput") else None

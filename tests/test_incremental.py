@@ -541,6 +541,7 @@ def days_of(postgres: Any, warehouse: Warehouse, tmp_path: Path) -> Callable[[in
     return draw
 
 
+@pytest.mark.longest
 @pytest.mark.slow
 def test_thirty_dirty_days_leave_what_a_build_from_scratch_finds(days_of: Callable[[int], DirtyDays]) -> None:
     # customers, invoices, surveys, terms, competitors as snapshots, the rest by change; payments without updated_at

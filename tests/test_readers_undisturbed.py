@@ -154,7 +154,7 @@ def test_long_selects_and_whole_days_do_not_wait_for_each_other(day_one: Warehou
 
 @pytest.fixture
 def new_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A later version of the dbt project, in force from now on: five changes that each concern readers."""
+    """A later version of the dbt project, in force from now on: six changes that each concern readers."""
     project = tmp_path / "dbt_project"
     shutil.copytree(transform.DBT_PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
     monkeypatch.setattr(transform, "DBT_PROJECT", project)
@@ -177,6 +177,9 @@ def new_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     change("models/bi/runs.sql", "    run_id,\n    as_of_date,\n", "    as_of_date,\n    run_id,\n")
     change("models/marts/rpt_indicator_sentences.sql", "') }} as sentence", "') }} || '!' as sentence")
     change("seeds/punctuation.csv", "zh-CN,：", "zh-CN,→")
+    change("models/marts/dim_customers.sql", "    run.run_id,\n", "    run.run_id,\n    run.run_id as told_by,\n")
+    run_id = "description: The run that wrote the row.\n"
+    change("models/marts/marts.yml", run_id, run_id + "      - name: told_by\n        data_type: bigint\n")
     return project
 
 
@@ -206,7 +209,7 @@ def test_new_version_of_the_project_takes_effect_under_the_eyes_of_readers(
     assert polls.errors == []
     assert polls.seen == {(FIRST, *counts(day_one, FIRST))}
     after = stored_views(day_one)
-    changed = {"gates", "runs", "rpt_indicator_sentences"}
+    changed = {"gates", "runs", "rpt_indicator_sentences", "customers", "warnings"}  # two hold every column of a mart
     assert {view for view in before if before[view] != after[view]} == changed
     assert {view for view in before if before[view]["oid"] != after[view]["oid"]} == {"runs"}
     with psycopg.connect(day_one.reader_dsn) as connection:
@@ -224,3 +227,5 @@ def test_new_version_of_the_project_takes_effect_under_the_eyes_of_readers(
     assert comments["view"].startswith("One row a run")
     assert comments["moved"].startswith("The day judged")
     assert comments["appended"] == "The run, again."
+    rows = day_one.rows("select as_of_date, told_by = run_id as says_it from marts.dim_customers group by 1, 2")
+    assert {row["as_of_date"]: row["says_it"] for row in rows} == {FIRST: None, FOURTH: True}

@@ -62,7 +62,7 @@ select
     raised.money_at_risk_amount,
     raised.is_muted,
     raised.is_held_back,
-    not (raised.is_muted or raised.is_held_back) as is_told
+    not raised.is_muted and not raised.is_held_back as is_told
 from raised
 cross join run
 union all
