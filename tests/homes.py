@@ -86,6 +86,7 @@ class Answer:
 
     @property
     def json(self) -> Any:
+        assert self.stdout, f"it printed nothing and ended with {self.code}: {self.stderr}"
         return json.loads(self.stdout)
 
     @property
