@@ -154,7 +154,7 @@ def test_long_selects_and_whole_days_do_not_wait_for_each_other(day_one: Warehou
 
 @pytest.fixture
 def new_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A later version of the dbt project, in force from now on: six changes that each concern readers."""
+    """A later version of the dbt project, in force from now on: seven changes that each concern readers."""
     project = tmp_path / "dbt_project"
     shutil.copytree(transform.DBT_PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
     monkeypatch.setattr(transform, "DBT_PROJECT", project)
@@ -177,7 +177,16 @@ def new_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     change("models/bi/runs.sql", "    run_id,\n    as_of_date,\n", "    as_of_date,\n    run_id,\n")
     change("models/marts/rpt_indicator_sentences.sql", "') }} as sentence", "') }} || '!' as sentence")
     change("seeds/punctuation.csv", "zh-CN,：", "zh-CN,→")
+    words = project / "seeds/punctuation.csv"
+    header, *lines = words.read_text(encoding="utf-8").splitlines()
+    words.write_text("\n".join([f"{header},full_stop", *(f"{line},。" for line in lines), ""]), encoding="utf-8")
+    change("seeds/seeds.yml", "semicolon: text}", "semicolon: text, full_stop: text}")
     change("models/marts/dim_customers.sql", "    run.run_id,\n", "    run.run_id,\n    run.run_id as told_by,\n")
+    cases = "models/marts/fct_warning_cases.sql"  # each run reads those of the run before, which lack the column
+    change(cases, " as is_told\nfrom raised", " as is_told,\n    true as is_counted\nfrom raised")
+    change(cases, ") as is_told\nfrom going_on", ") as is_told,\n    true as is_counted\nfrom going_on")
+    told = "      - name: is_told\n"
+    change("models/marts/marts.yml", told, "      - name: is_counted\n        data_type: boolean\n" + told)
     run_id = "description: The run that wrote the row.\n"
     change("models/marts/marts.yml", run_id, run_id + "      - name: told_by\n        data_type: bigint\n")
     return project
@@ -209,7 +218,8 @@ def test_new_version_of_the_project_takes_effect_under_the_eyes_of_readers(
     assert polls.errors == []
     assert polls.seen == {(FIRST, *counts(day_one, FIRST))}
     after = stored_views(day_one)
-    changed = {"gates", "runs", "rpt_indicator_sentences", "customers", "warnings"}  # two hold every column of a mart
+    hold_every_column_of_a_mart = {"customers", "warnings", "cases"}
+    changed = {"gates", "runs", "rpt_indicator_sentences", *hold_every_column_of_a_mart}
     assert {view for view in before if before[view] != after[view]} == changed
     assert {view for view in before if before[view]["oid"] != after[view]["oid"]} == {"runs"}
     with psycopg.connect(day_one.reader_dsn) as connection:
@@ -219,6 +229,7 @@ def test_new_version_of_the_project_takes_effect_under_the_eyes_of_readers(
         connection.execute("select judged_run_id from bi.gates")
         [(reason,)] = connection.execute("select reason from bi.warnings where as_of_date = %s limit 1", [FOURTH])
     assert "→" in reason, "the words are the old ones"
+    assert {row["full_stop"] for row in day_one.rows("select full_stop from words.punctuation")} == {"。"}
     assert reason.endswith("!"), "the sentences are the old ones"
     [comments] = day_one.rows(
         "select obj_description('bi.runs'::regclass) as view, col_description('bi.runs'::regclass, 1) as moved,"

@@ -1,19 +1,10 @@
 {#-
   Where the warehouse spreads over machines (the Citus extension), a new table is placed before its rows come: by
   customer_id, so that a customer's rows are together, or whole on every machine if it has none. On plain PostgreSQL this
-  is dbt's own. What dbt would first write into a temporary table, to add it to an incremental model, is a temporary view:
-  the rows are written once, and nothing temporary has to be placed.
+  is dbt's own. Nothing temporary is ever asked for: `table.sql` writes rows where they stay.
 -#}
 {%- macro postgres__create_table_as(temporary, relation, sql) -%}
-{%- if temporary -%}
-create temporary view {{ relation }}
-{%- if config.get('contract').enforced -%}
-{{ get_assert_columns_equivalent(sql) }}
-{%- endif %}
-as (
-{{ sql }}
-)
-{%- elif not is_distributed() -%}
+{%- if not is_distributed() -%}
 {{ dbt.postgres__create_table_as(temporary, relation, sql) }}
 {%- else -%}
 {%- call statement('create_empty') -%}

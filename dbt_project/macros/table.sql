@@ -8,8 +8,8 @@
 {%- endmaterialization -%}
 
 {#-
-  dbt's `incremental` of the strategy append, without what it asks the catalog about every table on every day (a quarter
-  of its time): columns can be others only in another version of the project, which is built from scratch. Then a table
+  dbt's `incremental` of the strategy append, without what it asks the catalog about every table on every day (two
+  fifths of its time): columns can be others only in another version of the project, which is built from scratch. Then a table
   whose rows are to stay (full_refresh: false) gets the new columns.
 -#}
 {%- materialization incremental, adapter='postgres' -%}
@@ -30,7 +30,7 @@
 truncate {{ target_relation }}
 {%- endcall -%}
 {%- elif flags.FULL_REFRESH -%}
-{%- do append_new_columns(target_relation, sql) -%}
+{%- do append_new_columns(target_relation) -%}
 {%- endif -%}
 {%- set columns = model.columns.keys() | join(', ') if config.get('contract').enforced -%}
 {%- call statement('main') -%}
@@ -54,10 +54,10 @@ from (
 {{ return(target_relation) }}
 {%- endmacro -%}
 
-{#- What a new version of a model has to say besides: null in the rows that are there. -#}
-{%- macro append_new_columns(relation, sql) -%}
-{%- set draft = make_temp_relation(relation) -%}
-{%- do run_query(get_create_table_as_sql(True, draft, sql)) -%}
-{%- do process_schema_changes('append_new_columns', draft, relation) -%}
-{%- do run_query('drop view ' ~ draft) -%}
+{#- What a new version of a model has to say besides, as its contract names it: null in the rows that are there. -#}
+{%- macro append_new_columns(relation) -%}
+{%- set there = adapter.get_columns_in_relation(relation) | map(attribute='name') | list -%}
+{%- for column in model.columns.values() if column.name not in there -%}
+{%- do run_query('alter table ' ~ relation ~ ' add column ' ~ column.name ~ ' ' ~ column.data_type) -%}
+{%- endfor -%}
 {%- endmacro -%}

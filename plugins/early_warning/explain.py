@@ -180,8 +180,10 @@ def _case(warehouse: Warehouse, run: dict[str, Any], customer_id: str) -> Iterat
             plan = " with one plan" if case["is_joint"] else ""
             by = _moment(run, case["deadline_at"])
             yield f"{raised}: {' and '.join(case['departments']) or 'its owner'}{plan} to act by {by}."
-        if case["is_muted"] or case["is_held_back"]:
-            yield f"Nobody is mailed: {'it is muted' if case['is_muted'] else 'its owner has enough (owner_budget)'}."
+        if case["is_muted"]:
+            yield "It is muted: nobody is mailed."
+        elif case["is_held_back"]:
+            yield "Its owner is not mailed today, having warnings enough (owner_budget)."
 
 
 def _moment(run: dict[str, Any], moment: datetime) -> str:
@@ -239,7 +241,9 @@ def _indicator(
     yield f"  value {_figure(value['value'])}, threshold {_figure(value['threshold'])}{beside} ({value['unit']})"
     parameters = _parameters(warehouse, run, customer, code)
     milder = {row["parameter"]: _figure(row["serious" if row["watch"] is None else "watch"]) for row in parameters}
-    yield f"  clears once {declared()[code].clears.format(**milder)}"
+    clears = declared()[code].clears
+    if clears and milder.keys() >= declared()[code].parameters.keys():  # an older policy may lack what was added since
+        yield f"  clears once {clears.format(**milder)}"
     yield f"  by indicator_parameters.csv (serious / watch): {', '.join(map(_parameter, parameters))}"
     yield from _evidence(warehouse, run, customer_id, value)
 

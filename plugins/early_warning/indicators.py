@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Any, Literal
 
 from jinja2 import Environment, nodes
@@ -64,12 +65,16 @@ def _read(path: Path) -> Indicator:
     parameters = said.get("parameters", {})
     if not parameters or set(parameters.values()) - {"more", "less", "same"}:
         raise ValueError(f"{path.name}: config(meta=…) has to name its parameters, each with more, less or same")
+    clears = said.get("clears", "")
+    named = {name for _, name, _, _ in Formatter().parse(clears) if name is not None}
+    if unknown := sorted(named - parameters.keys()):
+        raise ValueError(f"{path.name}: `clears` names what is no parameter: {', '.join(unknown)}")
     return Indicator(
         code=path.stem.removeprefix("ind_"),
         parameters=parameters,
         measures=tuple(said.get("measures", [])),
         needs=frozenset(said.get("needs", [])),
         evidence=tuple(said.get("evidence", [])),
-        clears=said.get("clears", ""),
+        clears=clears,
         is_watch_only=said.get("is_watch_only", False),
     )

@@ -60,7 +60,7 @@ known as (
         before.is_joint,
         before.is_of_lapsed,
         before.money_at_risk_amount,
-        before.is_told,
+        coalesce(before.is_told, not before.is_muted and not before.is_held_back) as is_told,
         before.is_last,
         lapsed.customer_id is not null and not before.is_of_lapsed and before.opened_on < run.as_of_date as is_churned
     from before

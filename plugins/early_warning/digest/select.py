@@ -217,7 +217,7 @@ def _read_facts(connection: Connection, run: Run) -> _Facts:
             " case when cases.event = 'reopened' and levels.change in ('new', 'unchanged') then 'reopened'"
             "  else levels.change end as change,"
             " cases.is_held_back, cases.is_muted, before.is_muted as was_muted,"
-            " coalesce(before.is_told, true) as was_told"
+            " coalesce(before.is_told, not (before.is_muted or before.is_held_back), true) as was_told"
             " from marts.fct_customer_levels as levels"
             " join ops.run on levels.run_id = run.run_id"
             " left join marts.fct_warning_cases as cases on levels.customer_id = cases.customer_id"

@@ -1,4 +1,5 @@
--- Row: what people have written down and this run goes by. Mutes in force, and what was done about a case by its id.
+-- Row: what people have written down and this run goes by. Mutes in force, and what was done about a case that it names:
+-- since the run before, or as this run has heard of it.
 select
     'company/mutes.csv' as written_in,
     mutes.customer_id,
@@ -11,7 +12,7 @@ left join marts.dim_customers as customers
 where mutes.run_id = {run_id}
 union all
 select
-    coalesce(actions._source_file, 'handling.actions') as written_in,
+    'handling.actions' as written_in,
     actions.customer_id,
     actions.case_id,
     null as is_known_customer,
@@ -20,6 +21,18 @@ select
         from marts.fct_warning_cases as cases
         where cases.customer_id = actions.customer_id and cases.case_id = actions.case_id
     )::integer as is_known_case
-from landing.handling_actions as actions
-join ops.batch on actions._batch_id = batch.batch_id
-where batch.run_id = {run_id} and actions.case_id is not null and not actions._is_deleted
+from staging.stg_handling__actions as actions
+join ops.run on run.run_id = {run_id}
+left join ops.run as before on run.previous_run_id = before.run_id
+where
+    actions.case_id is not null
+    and (
+        actions.taken_at >= coalesce(before.as_of_at, '-infinity')
+        or exists (
+            select
+            from landing.handling_actions as landed
+            join ops.batch on landed._batch_id = batch.batch_id
+            where batch.run_id = run.run_id and landed.customer_id = actions.customer_id
+                and landed.action_id = actions.action_id
+        )
+    )
