@@ -28,6 +28,7 @@ from early_warning.settings import PROJECT
 from early_warning.warehouse import Warehouse
 
 HORIZON_DAYS = 90
+_SILENT_DAYS = 90  # of the rule compared with, whatever the horizon
 _PAGE = PROJECT / "docs" / "levels-measured.md"
 _SHARED = Path(os.environ.get("EARLY_WARNING_SHARED_DATA", PROJECT.parent / "shared" / "data"))
 
@@ -190,14 +191,15 @@ def _section(everybody: Sequence[Judged], company: Company) -> Iterator[str]:
     }
     grave = levels["level 1"] + levels["level 2"]
     most = grave + levels["level 3"]
-    compared = {
-        "levels 1 and 2": grave,
-        "… longest silent first, as many a day": _longest_silent(everybody, grave),
-        "levels 1 to 3 without `service_fluctuation`": most,
-        "… longest silent first, as many a day ": _longest_silent(everybody, most),
-        "no order for 90 days": [one for one in everybody if one.silence_days > HORIZON_DAYS],
-    }
-    for name, warned in (levels | compared).items():
+    as_many_silent = "… longest silent first, as many a day"
+    compared = [
+        ("levels 1 and 2", grave),
+        (as_many_silent, _longest_silent(everybody, grave)),
+        ("levels 1 to 3 without `service_fluctuation`", most),
+        (as_many_silent, _longest_silent(everybody, most)),
+        ("no order for 90 days", [one for one in everybody if one.silence_days > _SILENT_DAYS]),
+    ]
+    for name, warned in (*levels.items(), *compared):
         yield _line(name, warned, everybody, company.days)
     yield from ("", "<details><summary>Share lost on every date</summary>", "")
     yield from _dates(levels, company.days)

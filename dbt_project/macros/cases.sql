@@ -5,10 +5,17 @@
 {%- if not execute -%}
 select 1
 {%- else -%}
+{%- set columns = graph.nodes['model.early_warning.fct_warning_cases'].columns -%}
 {%- set is_there = load_relation(cases) is not none -%}
-{%- set there = adapter.get_columns_in_relation(cases) | map(attribute='name') | list if is_there else [] -%}
+{%- if not is_there -%}
+{%- set there = [] -%}
+{%- elif flags.FULL_REFRESH -%}
+{%- set there = adapter.get_columns_in_relation(cases) | map(attribute='name') | list -%}
+{%- else -%}
+{%- set there = columns.keys() | list -%}
+{%- endif -%}
 select
-    {%- for column in graph.nodes['model.early_warning.fct_warning_cases'].columns.values() %}
+    {%- for column in columns.values() %}
     {{ 'cases.' ~ column.name if column.name in there else 'null::' ~ column.data_type ~ ' as ' ~ column.name }},
     {%- endfor %}
     {%- if is_there %}

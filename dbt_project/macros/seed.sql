@@ -1,4 +1,5 @@
-{#- Words that readers' views contain are exchanged as rows, and may get columns at their end; dbt's truncate would wait behind every reader, and they behind it. -#}
+{#- Words that readers' views contain are exchanged as rows, and may get columns at their end; dbt's truncate would wait
+    behind every reader, and they behind it. -#}
 {%- macro postgres__reset_csv_table(model, full_refresh, old_relation, agate_table) -%}
 {%- set old_columns = adapter.get_columns_in_relation(old_relation) | map(attribute='name') | list -%}
 {%- set columns = agate_table.column_names | list -%}

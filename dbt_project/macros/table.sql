@@ -8,8 +8,8 @@
 {%- endmaterialization -%}
 
 {#-
-  dbt's `incremental` of the strategy append, without what it asks the catalog about every table on every day (two
-  fifths of its time): columns can be others only in another version of the project, which is built from scratch. Then a table
+  dbt's `incremental` of the strategy append, without what it asks the catalog about every table on every day (two fifths
+  of its time): columns can be others only in another version of the project, which is built from scratch. Then a table
   whose rows are to stay (full_refresh: false) gets the new columns.
 -#}
 {%- materialization incremental, adapter='postgres' -%}
