@@ -273,7 +273,10 @@ cross join lateral (
 ) as terms (known_at, credit_limit, is_lower)
 where
     known_at >= greatest(joined_at, %(since)s) and known_at < %(until)s
-    and (not is_lower or benchmark.chance(key, 13) < 0.125)
+    and (
+        not is_lower
+        or benchmark.chance(key, 13) < 0.125 and known_at >= greatest(joined_at, starts_at) + interval '1 day'
+    )
 order by number
 """,
 }

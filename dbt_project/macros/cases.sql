@@ -1,5 +1,6 @@
 {#- The cases that the run before left, open or closed a short while ago. It reads what fct_warning_cases will add to, so
-    no model stands for it; before the first run there is none, and after an upgrade a column may not be there yet. -#}
+    no model stands for it; before the first run there is none, and after an upgrade a column may not be there yet. The run
+    is asked for by a subquery: joined, it is taken for one that left hardly any case. -#}
 {%- macro cases_remembered() -%}
 {%- set cases = source('remembered', 'fct_warning_cases') -%}
 {%- if not execute -%}
@@ -23,9 +24,8 @@ select
         partition by cases.customer_id order by cases.closed_on desc nulls first, cases.opened_on desc, cases.case_id desc
     ) = 1 as is_last
 from {{ cases }} as cases
-inner join run
-    on cases.run_id = run.previous_run_id
-    and coalesce(run.as_of_date - cases.closed_on <= run.reopen_days, true)
+inner join run on coalesce(run.as_of_date - cases.closed_on <= run.reopen_days, true)
+where cases.run_id = (select previous_run_id from run)
     {%- else %}
     null::boolean as is_last
 from run
