@@ -457,6 +457,32 @@ def test_what_the_budget_holds_back_goes_to_the_head_only_until_it_is_let_throug
     assert compose(world.warehouse, let_through_again) == 0, "it has been told"
 
 
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [
+        ("zh-CN", "另有 3 位超出提醒名额，未在此列出：二级 1、三级 2"),
+        ("zh-TW", "另有 3 位超出提醒名額，未在此列出：二級 1、三級 2"),
+        ("en", "Held back, as these are warnings enough for now: 3 (Level 2: 1, Level 3: 2)"),
+    ],
+)
+def test_owner_is_told_how_many_the_budget_holds_back(world: World, language: str, line: str) -> None:
+    world.recipient("head", "sales@example.cn", department="sales", name="李强", language=language)
+    world.recipient("owner", "wang.fang@example.cn", name="王芳", language=language)
+    run_id = world.run()
+    world.customer("名额内的客户", level=1)
+    for number, level in enumerate((2, 3, 3)):
+        world.customer(f"排在后面的客户{number}", level=level, is_held_back=True)
+    world.customer("别人的客户", owner="li.lei@example.cn", is_held_back=True)
+
+    compose(world.warehouse, run_id)
+
+    mail = world.mails()["owner", "wang.fang@example.cn"]
+    for part in ("plain", "html"):
+        assert line in text_of(mail, part)
+        assert "排在后面的客户" not in text_of(mail, part)
+    assert line not in text_of(world.mails()["head:sales", "sales@example.cn"]), "who is told of them all"
+
+
 def test_customer_that_is_muted_no_longer_is_news(world: World) -> None:
     compose(world.warehouse, world.run())
     world.customer("曾静音的客户", is_muted=True)

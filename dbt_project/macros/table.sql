@@ -46,12 +46,26 @@ from (
 {{ get_create_table_as_sql(False, target_relation, sql) }}
 {%- endcall -%}
 {%- do create_indexes(target_relation) -%}
+{%- do spare_autovacuum(target_relation, is_emptied) -%}
 {%- endif -%}
 
 {{ run_hooks(post_hooks, inside_transaction=True) }}
 {%- do adapter.commit() -%}
 {{ run_hooks(post_hooks, inside_transaction=False) }}
 {{ return(target_relation) }}
+{%- endmacro -%}
+
+{#- What autovacuum need not do after every build: look at a table that is emptied, in which nothing dies and which its
+    post-hook samples; and sample lists, by whose elements nobody looks for rows, but which are nine tenths of sampling
+    a mart (2.0 against 0.2 CPU-s at 100,000 customers). -#}
+{%- macro spare_autovacuum(relation, is_emptied) -%}
+{%- set changes = ['set (autovacuum_enabled = false)'] if is_emptied else [] -%}
+{%- for column in model.columns.values() if column.data_type == 'jsonb' or (column.data_type or '').endswith('[]') -%}
+{%- do changes.append('alter column ' ~ column.name ~ ' set statistics 0') -%}
+{%- endfor -%}
+{%- if changes -%}
+{%- do run_query('alter table ' ~ relation ~ ' ' ~ changes | join(', ')) -%}
+{%- endif -%}
 {%- endmacro -%}
 
 {#- What a new version of a model has to say besides, as its contract names it: null in the rows that are there. -#}

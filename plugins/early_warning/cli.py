@@ -425,7 +425,7 @@ def _sql(options: argparse.Namespace) -> int:
             json.dumps([dict(zip(columns, row, strict=True)) for row in rows], ensure_ascii=False, default=_json_value)
         )
     elif options.format == "csv":
-        writer = csv.writer(sys.stdout)
+        writer = csv.writer(sys.stdout, lineterminator="\n")  # as a shell reads lines
         writer.writerow(columns)
         writer.writerows([_csv_value(value) for value in row] for row in rows)
     else:

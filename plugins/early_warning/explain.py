@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any, LiteralString
 from zoneinfo import ZoneInfo
 
+from early_warning.digest.words import words_for
 from early_warning.indicators import declared
 from early_warning.policy import ATTRIBUTES, exception, is_for_all
 from early_warning.problems import ConfigurationError
@@ -18,13 +19,17 @@ from early_warning.warehouse import Warehouse
 
 _LEVELS = {1: "level 1 (very high)", 2: "level 2 (high)", 3: "level 3 (slight)", None: "no level"}
 _TIMES = {1: "first", 2: "second", 3: "third"}
+_COMPARED = {">=": "at least", ">": "more than", "<": "less than", "<=": "at most", "=": "exactly"}
 _ROWS = 6
+_MONEY = "FM999,999,999,999,990.9999"  # as PostgreSQL's to_char takes it, but for the point it may leave at the end
 
 # What an indicator may name as its evidence: day and description of each row between two days.
 EVIDENCE: dict[str, LiteralString] = {
-    "orders": "select ordered_on, order_id || ': ' || amount from staging.stg_sales__orders"
+    "orders": "select ordered_on, order_id || ': ' || rtrim(to_char(amount, %(money)s), '.')"
+    " from staging.stg_sales__orders"
     " where customer_id = %(customer)s and not is_cancelled and ordered_on between %(since)s and %(until)s",
-    "cancelled orders": "select ordered_on, order_id || ': ' || amount from staging.stg_sales__orders"
+    "cancelled orders": "select ordered_on, order_id || ': ' || rtrim(to_char(amount, %(money)s), '.')"
+    " from staging.stg_sales__orders"
     " where customer_id = %(customer)s and is_cancelled_by_customer and ordered_on between %(since)s and %(until)s",
     "late deliveries": "select promised_on, order_id || ' promised for that day, '"
     " || coalesce('delivered ' || fulfilled_on, 'not delivered') from staging.stg_sales__orders"
@@ -54,18 +59,20 @@ EVIDENCE: dict[str, LiteralString] = {
     "recommendation scores": "select answered_on, survey_id || ': ' || trim_scale(score) || ' of 10'"
     " from staging.stg_service__surveys where customer_id = %(customer)s and kind = 'nps'"
     " and answered_on between %(since)s and %(until)s",
-    "unpaid invoices": "select due_on, invoice_id || ': ' || unpaid_amount || ' unpaid'"
+    "unpaid invoices": "select due_on, invoice_id || ': ' || rtrim(to_char(unpaid_amount, %(money)s), '.') || ' unpaid'"
     " from intermediate.int_invoices_settled"
     " where customer_id = %(customer)s and unpaid_amount > 0 and is_collectable"
     " and due_on >= %(since)s and due_on < %(until)s",
-    "open invoices": "select issued_on, invoice_id || ': ' || unpaid_amount || ' unpaid, due on ' || invoices.due_on"
+    "open invoices": "select issued_on, invoice_id || ': ' || rtrim(to_char(unpaid_amount, %(money)s), '.')"
+    " || ' unpaid, due on ' || invoices.due_on"
     " from intermediate.int_invoices_settled as settled join staging.stg_finance__invoices as invoices"
     " using (customer_id, invoice_id) where customer_id = %(customer)s and unpaid_amount > 0"
     " and (settled.is_collectable or settled.is_disputed) and issued_on between %(since)s and %(until)s",
-    "due invoices": "select due_on, invoice_id || ': ' || billed_amount || ' billed, ' || paid_in_time_amount"
-    " || ' of it paid in time, ' || paid_amount || ' until now' from intermediate.int_invoice_balances"
+    "due invoices": "select due_on, invoice_id || ': ' || rtrim(to_char(billed_amount, %(money)s), '.') || ' billed, '"
+    " || rtrim(to_char(paid_in_time_amount, %(money)s), '.') || ' of it paid in time, '"
+    " || rtrim(to_char(paid_amount, %(money)s), '.') || ' until now' from intermediate.int_invoice_balances"
     " where customer_id = %(customer)s and is_collectable and due_on >= %(since)s and due_on < %(until)s",
-    "credit terms": "select valid_from, 'limit ' || coalesce(credit_limit::text, 'none')"
+    "credit terms": "select valid_from, 'limit ' || coalesce(rtrim(to_char(credit_limit, %(money)s), '.'), 'none')"
     " from staging.stg_finance__credit_terms where customer_id = %(customer)s"
     " and valid_from between %(since)s and %(until)s",
     "credit scores": "select scored_on, trim_scale(score)::text from scores.credit_scores"
@@ -104,7 +111,7 @@ def explain(warehouse: Warehouse, customer_id: str, day: date | None = None) -> 
     if not levels:
         return "\n".join([*lines, f"A {customers[0]['state']} customer that owes nothing is not judged."])
     lines += _level(warehouse, run, levels[0])
-    lines += _case(warehouse, run, customer_id)
+    lines += _case(warehouse, run, customers[0])
     values = warehouse.rows(
         "select * from marts.fct_indicator_values where run_id = %s and customer_id = %s order by indicator_code",
         *key,
@@ -160,16 +167,16 @@ def _level(warehouse: Warehouse, run: dict[str, Any], level: dict[str, Any]) -> 
         "select value from policy.hysteresis_and_budget where policy_hash = %s and parameter = 'cooldown_days'",
         run["policy_hash"],
     )
-    yield f"It falls once no rule of its level has fired for {_figure(cooldown['value'])} days, unless what it"
-    yield "came from can't be judged then."
+    yield f"It falls once no rule of its level has fired for {_figure(cooldown['value'])} days,"
+    yield "unless what it came from can't be judged then."
 
 
-def _case(warehouse: Warehouse, run: dict[str, Any], customer_id: str) -> Iterator[str]:
+def _case(warehouse: Warehouse, run: dict[str, Any], customer: dict[str, Any]) -> Iterator[str]:
     """What is open in its case: who has to act by when, or what has been done."""
     cases = warehouse.rows(
         "select * from marts.fct_warning_cases where run_id = %s and customer_id = %s and closed_on is null",
         run["run_id"],
-        customer_id,
+        customer["customer_id"],
     )
     for case in cases:
         raised = f"Case {case['case_id']}, raised for the {_TIMES.get(case['step'], 'next')} time"
@@ -178,12 +185,19 @@ def _case(warehouse: Warehouse, run: dict[str, Any], customer_id: str) -> Iterat
             yield f"{raised}, handled on {_moment(run, case['handled_at'])} ({case['handling_outcome']}){after}."
         else:
             plan = " with one plan" if case["is_joint"] else ""
-            by = _moment(run, case["deadline_at"])
-            yield f"{raised}: {' and '.join(case['departments']) or 'its owner'}{plan} to act by {by}."
+            by = f"to act by {_moment(run, case['deadline_at'])}"
+            late = ", which has passed" if case["deadline_at"] < run["as_of_at"] else ""
+            yield f"{raised}: {_all_of(case['departments']) or 'its owner'}{plan} {by}{late}."
         if case["is_muted"]:
             yield "It is muted: nobody is mailed."
         elif case["is_held_back"]:
-            yield "Its owner is not mailed today, having warnings enough (owner_budget)."
+            reader = "Its owner" if customer["owner_name"] else "The fallback owner"
+            yield f"{reader} is not mailed about it today, having warnings enough (owner_budget)."
+
+
+def _all_of(names: list[str]) -> str:
+    *others, last = names or [""]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _moment(run: dict[str, Any], moment: datetime) -> str:
@@ -211,11 +225,18 @@ def _rules(
         for condition in conditions:
             if condition["rule_code"] == rule["rule_code"]:
                 value = by_code.get(condition["indicator_code"], {"state": "unknown", "measures": {}})
-                measure = condition["measure"]
-                found = value["state"] if measure == "state" else _figure(value["measures"].get(measure))
-                name = f"{condition['indicator_code']} {measure}".strip()
-                yield f"    {name} is {found}; asked is {condition['operator']} {condition['value']}"
+                yield f"    {_condition(condition, value)}"
     yield f"The gravest of them rest on: {', '.join(level['raw_source_codes'])}."
+
+
+def _condition(condition: dict[str, Any], value: dict[str, Any]) -> str:
+    """What was asked of an indicator, and what was found."""
+    if condition["measure"] == "state":
+        asked = " or graver" if condition["operator"] == ">=" else ""
+        return f"{condition['indicator_code']} is {value['state']} (asked: {condition['value']}{asked})"
+    found = _figure(value["measures"].get(condition["measure"]))
+    name = " ".join(dict.fromkeys((condition["indicator_code"], condition["measure"])))
+    return f"{name} is {found} (asked: {_COMPARED[condition['operator']]} {condition['value']})"
 
 
 def _indicator(
@@ -278,6 +299,7 @@ def _evidence(warehouse: Warehouse, run: dict[str, Any], customer_id: str, value
             since=value["window_start"] or date.min,
             until=value["window_end"] or run["as_of_date"],
             rows=_ROWS,
+            money=_MONEY,
         )
         first = "the oldest" if kind in OLDEST_FIRST else "the newest"
         span = f" from {value['window_start']} to {value['window_end']}" if value["window_start"] else f", {first}"
@@ -290,9 +312,12 @@ def _evidence(warehouse: Warehouse, run: dict[str, Any], customer_id: str, value
 def _others(values: list[dict[str, Any]]) -> Iterator[str]:
     clear = [value["indicator_code"] for value in values if value["state"] == "clear"]
     yield f"Clear: {', '.join(clear) or 'nothing'}."
-    unknown = [f"{row['indicator_code']} ({row['unknown_reason']})" for row in values if row["state"] == "unknown"]
+    unknown = [row for row in values if row["state"] == "unknown"]
     if unknown:
-        yield f"Can't be judged: {', '.join(unknown)}."
+        yield "Can't be judged:"
+    for reason in sorted({row["unknown_reason"] for row in unknown}):
+        codes = (row["indicator_code"] for row in unknown if row["unknown_reason"] == reason)
+        yield f"  {reason}, {words_for('en').unknown_reasons[reason]}: {', '.join(codes)}"
 
 
 def _origin(warehouse: Warehouse, run: dict[str, Any]) -> Iterator[str]:

@@ -202,11 +202,12 @@ def _count(digest: Digest, levels: Iterable[int], changes: Iterable[str]) -> int
 
 
 def _rest(digest: Digest, words: Words, figures: _Figures) -> list[str]:
-    """How many warnings are not shown, by level, and where to see them all; nothing if all are shown."""
+    """How many warnings are not shown and why, by level, and where to see them all; nothing if all are shown."""
     shown = Counter(one.level for one in digest.warned)
     missing = {level: _count(digest, [level], _NEWS) - shown[level] for level in _LEVELS}
     persisting = {level: _count(digest, [level], ["unchanged"]) for level in _LEVELS}
     rest = figures.by_level(words.rest, missing) + figures.by_level(words.persisting, persisting)
+    rest += figures.by_level(words.held_back, {level: digest.held_back.get(level, 0) for level in _LEVELS})
     condition = f"as_of_date = '{digest.run.as_of_date.isoformat()}'"
     if digest.owner_email:
         quoted = digest.owner_email.replace("'", "''")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from email.errors import MessageError
@@ -90,6 +90,7 @@ class Digest:
     """All that one mail says. `counts` covers every warning by level and change, `warned` only the news shown.
 
     `department` is None in an owner's mail. `owner_email`: whose warnings are the whole list, if it is one person's.
+    `held_back`: by level, how many warnings the budget keeps out of an owner's mail; they are in none of the counts.
     `deadline_hours`: within how many hours to react to a level.
     """
 
@@ -108,6 +109,7 @@ class Digest:
     owner_email: str | None
     deadline_hours: Mapping[int, int]
     products: tuple[Product, ...] = ()
+    held_back: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ class _Mailing:
     unknown: Sequence[tuple[str, str, int]]
     owner_email: str | None
     products: tuple[Product, ...] = ()
+    held_back: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def shown(self) -> Sequence[_Row]:
@@ -295,10 +298,14 @@ def _to_owners(facts: _Facts) -> Iterator[_Mailing]:
         return (address,) if address else fallback
 
     rows: dict[str, list[_Row]] = defaultdict(list)
+    held_back: dict[str, Counter[int]] = defaultdict(Counter)
     unknown: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
     names: dict[str, str] = {}
-    for row in sorted((row.to_owner for row in facts.rows if not row.is_held_back), key=_rank):
+    for row in sorted((row.to_owner for row in facts.rows), key=_rank):
         for address in readers(row.owner_email):
+            if row.is_held_back:
+                held_back[address][row.level] += 1
+                continue
             rows[address].append(row)
             if usable_address(row.owner_email):
                 names.setdefault(address, row.owner_name)
@@ -317,6 +324,7 @@ def _to_owners(facts: _Facts) -> Iterator[_Mailing]:
             rows=rows[address],
             unknown=unknown[address],
             owner_email=None if is_fallback else address,
+            held_back=held_back[address],
         )
 
 
@@ -388,6 +396,7 @@ def _digest(facts: _Facts, run: Run, mailing: _Mailing, wording: _Wording) -> Di
         owner_email=mailing.owner_email,
         deadline_hours=facts.deadline_hours,
         products=mailing.products,
+        held_back=mailing.held_back,
     )
 
 

@@ -37,6 +37,7 @@ class Words:
     more_sentences: str
     rest: str
     persisting: str
+    held_back: str
     rest_where: str
     unknown_title: str
     unknown_note: str
@@ -92,6 +93,7 @@ _ZH_CN = Words(
     more_sentences="另有 {count} 项指标未列出",
     rest="另有 {count} 位客户的变化未在此列出：{levels}",
     persisting="另有持续预警 {count} 位：{levels}",
+    held_back="另有 {count} 位超出提醒名额，未在此列出：{levels}",
     rest_where="全部名单请在 BI 视图 bi.warnings 中查看，筛选条件：{condition}",
     unknown_title="暂时无法判断的指标",
     unknown_note="无法判断不等于正常，请勿据此认为客户没有风险。",
@@ -163,6 +165,7 @@ _EN = Words(
     more_sentences="And {count} more indicators",
     rest="Changed but not listed here: {count} ({levels})",
     persisting="Warned as before: {count} ({levels})",
+    held_back="Held back, as these are warnings enough for now: {count} ({levels})",
     rest_where="See all of them in the BI view bi.warnings, where {condition}",
     unknown_title="What could not be judged",
     unknown_note="Unknown does not mean clear: these customers may be at risk all the same.",
@@ -236,6 +239,7 @@ _ZH_TW = replace(
     more_sentences="另有 {count} 項指標未列出",
     rest="另有 {count} 位客戶的變化未在此列出：{levels}",
     persisting="另有持續預警 {count} 位：{levels}",
+    held_back="另有 {count} 位超出提醒名額，未在此列出：{levels}",
     rest_where="全部名單請在 BI 檢視表 bi.warnings 中查看，篩選條件：{condition}",
     unknown_title="暫時無法判斷的指標",
     unknown_note="無法判斷不等於正常，請勿據此認為客戶沒有風險。",

@@ -3,7 +3,7 @@
     'measures': ['late_invoices'],
     'needs': ['finance.invoices', 'finance.payments'],
     'evidence': ['due invoices'],
-    'clears': 'of the invoices due since {months} months ago at most {share} are late',
+    'clears': 'at most {share} of the invoices due in the last {months} months are late',
 }) }}
 
 -- 拖延付款: the share of the invoices due in the last months that were paid late or are open late.

@@ -3,7 +3,7 @@
     'measures': ['late_orders'],
     'needs': ['sales.orders'],
     'evidence': ['late deliveries'],
-    'clears': 'of its orders promised since {months} months ago at least {share} came in time',
+    'clears': 'at least {share} of the orders promised in the last {months} months came in time',
 }) }}
 
 -- 交付准时率: the share of the orders promised for the last months that we delivered by the promised day. Orders are

@@ -8,7 +8,7 @@
     },
     'needs': ['service.tickets'],
     'evidence': ['negative feedback'],
-    'clears': '{window_days} days bring under {count} of them, or at most {baseline_factor} × the baseline',
+    'clears': 'the last {window_days} days bring under {count}, or at most {baseline_factor} × the baseline',
 }) }}
 
 -- 负面反馈: negative feedback of the last days above the customer's own baseline, once it is a few.
