@@ -22,10 +22,10 @@ from early_warning.smtp import SmtpSettings
 
 @contextmanager
 def catch_mail(folder: Path) -> Iterator[SmtpSettings]:
-    """Listen on a free port of 127.0.0.1 while the block runs, and keep each mail as `<Message-ID>.eml` in the folder.
+    """Listen on a free port of 127.0.0.1 while the block runs, and keep each mail in the folder.
 
-    A mail with an HTML part also gets an `.html` beside it, to open in a browser. A repeated Message-ID replaces its
-    file, so the folder shows each mail once, as a mail program would.
+    A file is called `<recipient>+<Message-ID>.eml`. A mail with an HTML part also gets an `.html` beside it, to open in
+    a browser. A repeated Message-ID replaces its file, so the folder shows each mail once, as a mail program would.
     """
     folder.mkdir(parents=True, exist_ok=True)
     controller = _Controller(_Keeper(folder))
@@ -56,7 +56,8 @@ class _Keeper:
         """Keep the mail; only then say that it was taken."""
         content = envelope.original_content or b""
         message = message_from_bytes(content, policy=policy.SMTP)
-        name = _file_name(str(message["Message-ID"] or ""), content)
+        message_id = str(message["Message-ID"] or "").strip("<> \t") or hashlib.sha256(content).hexdigest()[:32]
+        name = "+".join(_file_name(part) for part in (*envelope.rcpt_tos[:1], message_id))
         _write(self._folder / f"{name}.eml", content)
         html = message.get_body(("html",))
         if html is not None:
@@ -64,10 +65,9 @@ class _Keeper:
         return "250 Kept"
 
 
-def _file_name(message_id: str, content: bytes) -> str:
-    """Name a mail by its Message-ID, or by its content where there is none, so that no name leaves the folder."""
-    name = re.sub(r"[^A-Za-z0-9@._-]+", "_", message_id.strip("<> \t")).lstrip(".")[:120]
-    return name or hashlib.sha256(content).hexdigest()[:32]
+def _file_name(text: str) -> str:
+    """What of a text may stand in a file's name, so that none leaves the folder or is hidden in it."""
+    return re.sub(r"[^A-Za-z0-9@._-]+", "_", text).lstrip(".")[:100]
 
 
 def _write(path: Path, content: bytes) -> None:
