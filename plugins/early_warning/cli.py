@@ -31,7 +31,7 @@ from early_warning.explain import explain
 from early_warning.problems import ConfigurationError
 from early_warning.runs import Moment
 from early_warning.settings import PROJECT, Company, home, load_company
-from early_warning.summary import summary
+from early_warning.summary import levels_in_words, summary
 from early_warning.verify import verify
 from early_warning.warehouse import Warehouse, migrate
 
@@ -403,10 +403,11 @@ def _status(options: argparse.Namespace) -> int:
     print(f"home       {state['home']}\ncompany    {state['company'] or '– (nothing ran yet)'}")
     if run:
         print(f"latest run {run['run_id']} as of {run['as_of_date']}: {run['state']}")
-        print(f"levels     {run.get('levels', '–')}")
+        print(f"           {levels_in_words(run.get('levels', {})) or 'no levels'}")
         for line in (run.get("message") or "").splitlines():
             print(f"           {line}")
-    print(f"published  {', '.join(str(row['as_of_date']) for row in state['published']) or '–'}")
+    days = (f"{row['as_of_date']} (run {row['run_id']})" for row in state["published"])
+    print(f"published  {', '.join(days) or '–'}")
     print(f"mails      {state['mails_waiting']} waiting")
     if upkeep := state["upkeep"]:
         rows = sum(table["rows"] for table in upkeep["dropped"].values())

@@ -28,6 +28,11 @@ def summary(company: Company, home: Path, reports: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def levels_in_words(levels: dict[str, int]) -> str:
+    """How many customers hold each level."""
+    return ", ".join(f"level {level} ({_LEVELS[level]}): {count:,}" for level, count in levels.items())
+
+
 def _published(company: Company, run: dict[str, Any]) -> list[str]:
     customers, mails = run["customers"], run["mails"]
     lines = [
@@ -35,8 +40,7 @@ def _published(company: Company, run: dict[str, Any]) -> list[str]:
         + (" (a back-fill: nobody is mailed)" if run["is_backfill"] else ""),
         f"  customers   {customers['judged']:,} judged, {customers['lapsed']:,} lapsed,"
         f" {customers['prospect']:,} prospects",
-        "  warnings    "
-        + ", ".join(f"level {level} ({_LEVELS[level]}): {count:,}" for level, count in run["levels"].items()),
+        f"  warnings    {levels_in_words(run['levels'])}",
         *_gates(run),
     ]
     lines += _unknown(run["unknown"])
