@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from early_warning import cli
 from early_warning.embedded.postgres import running_postgres
 from early_warning.indicators import declared
 from early_warning.settings import PROJECT
@@ -305,6 +306,11 @@ def test_sql_as_csv_can_be_read_back(days: Home) -> None:
     measures += " and state = 'unknown' limit 1"
     [row] = csv.DictReader(io.StringIO(days.command("sql", measures, "--format", "csv").stdout))
     assert json.loads(row["measures"]).keys() == {"latest_score"}
+
+
+def test_csv_ends_lines_as_a_shell_reads_them_and_quotes_every_line_break(capsys: pytest.CaptureFixture[str]) -> None:
+    csv.writer(cli._ShellLines()).writerow(["a\rb", "c\nd", "e"])
+    assert capsys.readouterr().out == '"a\rb","c\nd",e\n'
 
 
 def test_sql_as_table_shows_columns_and_values_whole(days: Home) -> None:

@@ -545,11 +545,16 @@ def test_catcher_keeps_each_message_id_once_and_its_html(warehouse: Warehouse, r
     assert "共 3 位客户" in (folder / f"{name}.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("message_id", ["<../../outside@x>", "<.hidden@x>", "", "<" + "x" * 400 + "@x>", "</>"])
-def test_catcher_never_leaves_its_folder(tmp_path: Path, message_id: str) -> None:
+@pytest.mark.parametrize("recipient", ["b@x.cn", "../../outside@x.cn", ".hidden@x.cn"])
+@pytest.mark.parametrize(
+    "message_id", ["<../../outside@x>", "<.hidden@x>", "", "<" + "x" * 400 + "@x>", "</>", "<...>"]
+)
+def test_catcher_never_leaves_its_folder(tmp_path: Path, message_id: str, recipient: str) -> None:
     folder = tmp_path / "mail"
     with catch_mail(folder) as smtp, smtplib.SMTP(smtp.host, smtp.port, local_hostname="localhost") as client:
-        client.sendmail("a@x.cn", ["b@x.cn"], f"Message-ID: {message_id}\r\nSubject: hello\r\n\r\nbody\r\n".encode())
+        client.sendmail("a@x.cn", [recipient], f"Message-ID: {message_id}\r\nSubject: hello\r\n\r\nbody\r\n".encode())
     [kept] = folder.iterdir()
     assert kept.suffix == ".eml"
+    assert not kept.name.startswith(".")
+    assert kept.stem.partition("+")[2]
     assert [path.name for path in tmp_path.iterdir()] == ["mail"]

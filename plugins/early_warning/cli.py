@@ -426,12 +426,19 @@ def _sql(options: argparse.Namespace) -> int:
             json.dumps([dict(zip(columns, row, strict=True)) for row in rows], ensure_ascii=False, default=_json_value)
         )
     elif options.format == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")  # as a shell reads lines
+        writer = csv.writer(_ShellLines())
         writer.writerow(columns)
         writer.writerows([_csv_value(value) for value in row] for row in rows)
     else:
         _print_table(columns, rows)
     return DONE
+
+
+class _ShellLines:
+    """Ends records as a shell reads lines. The csv module quotes a line break only of the kind it ends records with."""
+
+    def write(self, record: str) -> None:
+        sys.stdout.write(record.removesuffix("\r\n") + "\n")
 
 
 def _csv_value(value: object) -> object:

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any, LiteralString
 from zoneinfo import ZoneInfo
 
+from early_warning.digest.select import usable_address
 from early_warning.digest.words import words_for
 from early_warning.indicators import declared
 from early_warning.policy import ATTRIBUTES, exception, is_for_all
@@ -21,7 +22,9 @@ _LEVELS = {1: "level 1 (very high)", 2: "level 2 (high)", 3: "level 3 (slight)",
 _TIMES = {1: "first", 2: "second", 3: "third"}
 _COMPARED = {">=": "at least", ">": "more than", "<": "less than", "<=": "at most", "=": "exactly"}
 _ROWS = 6
-_MONEY = "FM999,999,999,999,990.9999"  # as PostgreSQL's to_char takes it, but for the point it may leave at the end
+_MONEY = (
+    "FM999,999,999,999,999,990.999999"  # as PostgreSQL's to_char takes it, but for the point it may leave at the end
+)
 
 # What an indicator may name as its evidence: day and description of each row between two days.
 EVIDENCE: dict[str, LiteralString] = {
@@ -191,7 +194,7 @@ def _case(warehouse: Warehouse, run: dict[str, Any], customer: dict[str, Any]) -
         if case["is_muted"]:
             yield "It is muted: nobody is mailed."
         elif case["is_held_back"]:
-            reader = "Its owner" if customer["owner_name"] else "The fallback owner"
+            reader = "Its owner" if usable_address(customer["owner_email"]) else "Who stands in for its owner"
             yield f"{reader} is not mailed about it today, having warnings enough (owner_budget)."
 
 
@@ -232,8 +235,10 @@ def _rules(
 def _condition(condition: dict[str, Any], value: dict[str, Any]) -> str:
     """What was asked of an indicator, and what was found."""
     if condition["measure"] == "state":
-        asked = " or graver" if condition["operator"] == ">=" else ""
-        return f"{condition['indicator_code']} is {value['state']} (asked: {condition['value']}{asked})"
+        asked = (
+            "watch or graver" if (condition["operator"], condition["value"]) == (">=", "watch") else condition["value"]
+        )
+        return f"{condition['indicator_code']} is {value['state']} (asked: {asked})"
     found = _figure(value["measures"].get(condition["measure"]))
     name = " ".join(dict.fromkeys((condition["indicator_code"], condition["measure"])))
     return f"{name} is {found} (asked: {_COMPARED[condition['operator']]} {condition['value']})"
@@ -317,7 +322,7 @@ def _others(values: list[dict[str, Any]]) -> Iterator[str]:
         yield "Can't be judged:"
     for reason in sorted({row["unknown_reason"] for row in unknown}):
         codes = (row["indicator_code"] for row in unknown if row["unknown_reason"] == reason)
-        yield f"  {reason}, {words_for('en').unknown_reasons[reason]}: {', '.join(codes)}"
+        yield f"  {words_for('en').unknown_reasons.get(reason, reason)} ({reason}): {', '.join(codes)}"
 
 
 def _origin(warehouse: Warehouse, run: dict[str, Any]) -> Iterator[str]:

@@ -207,7 +207,7 @@ def _rest(digest: Digest, words: Words, figures: _Figures) -> list[str]:
     missing = {level: _count(digest, [level], _NEWS) - shown[level] for level in _LEVELS}
     persisting = {level: _count(digest, [level], ["unchanged"]) for level in _LEVELS}
     rest = figures.by_level(words.rest, missing) + figures.by_level(words.persisting, persisting)
-    rest += figures.by_level(words.held_back, {level: digest.held_back.get(level, 0) for level in _LEVELS})
+    rest += figures.by_level(words.held_back, digest.held_back)
     condition = f"as_of_date = '{digest.run.as_of_date.isoformat()}'"
     if digest.owner_email:
         quoted = digest.owner_email.replace("'", "''")

@@ -56,8 +56,8 @@ class _Keeper:
         """Keep the mail; only then say that it was taken."""
         content = envelope.original_content or b""
         message = message_from_bytes(content, policy=policy.SMTP)
-        message_id = str(message["Message-ID"] or "").strip("<> \t") or hashlib.sha256(content).hexdigest()[:32]
-        name = "+".join(_file_name(part) for part in (*envelope.rcpt_tos[:1], message_id))
+        message_id = _file_name(str(message["Message-ID"] or "").strip("<> \t"))
+        name = "+".join((_file_name(envelope.rcpt_tos[0]), message_id or hashlib.sha256(content).hexdigest()[:32]))
         _write(self._folder / f"{name}.eml", content)
         html = message.get_body(("html",))
         if html is not None:

@@ -10,7 +10,7 @@
     'measures': ['complaints_90d'],
     'needs': ['sales.orders', 'service.tickets'],
     'evidence': ['complaints'],
-    'clears': '{count_days} days bring under {count}, and one of {months} months ≤ {baseline_factor} × the baseline',
+    'clears': '{count_days} days bring under {count}, and one of {months} closed months ≤ {baseline_factor} × the usual rate',
 }) }}
 
 -- 投诉率: complaints an order above the customer's own baseline in each of the last months, or simply many complaints.

@@ -8,7 +8,7 @@
     },
     'needs': ['service.tickets'],
     'evidence': ['negative feedback'],
-    'clears': 'the last {window_days} days bring under {count}, or at most {baseline_factor} × the baseline',
+    'clears': '{window_days} days bring it under {count} times, or at most {baseline_factor} × as often as usual',
 }) }}
 
 -- 负面反馈: negative feedback of the last days above the customer's own baseline, once it is a few.
