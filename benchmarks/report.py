@@ -95,13 +95,19 @@ ROWS = (
         1.1,
     ),
     Row("… the warehouse's, which has 200 more days of orders to hold", "upkeep.warehouse_growth"),
-    Row("… database CPU of a build on the last day against day 30", "upkeep.build_slowdown", "", 1.15),
+    Row(
+        "… database CPU of a build on the last day against day 30",
+        "upkeep.build_slowdown",
+        "",
+        1.15,
+        missed="on day 30 the marts hold half of what the retention keeps; between day 200 and day 400 nothing grows",
+    ),
     Row("… one upkeep", "upkeep.upkeep_seconds", "s"),
     Row("full rebuild, from landing to marts: database CPU", "rebuild.cpu_seconds", "CPU-s"),
     Row("… against DuckDB, which computes the same figures, judges and keeps nothing", "rebuild.duckdb.ratio"),
     Row("… against polars, likewise", "rebuild.polars.ratio"),
-    Row("… sums on which DuckDB differs", "rebuild.duckdb.differences", at_most=0),
-    Row("… sums on which polars differs", "rebuild.polars.differences", at_most=0),
+    Row("… sums on which DuckDB differs", "rebuild.duckdb.differences", at_most=0, missed="a fault in one of them"),
+    Row("… sums on which polars differs", "rebuild.polars.differences", at_most=0, missed="a fault in one of them"),
     Row("… staging and cells alone", "rebuild.staging_cpu_seconds", "CPU-s"),
 )
 
