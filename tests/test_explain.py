@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from datetime import date
 from decimal import Decimal
@@ -16,7 +17,7 @@ from early_warning.settings import PROJECT
 from early_warning.warehouse import Warehouse
 from exceptions import with_exceptions
 from homes import Home
-from judged_by_sql import judge_by_sql, land
+from judged_by_sql import changed_policy, judge_by_sql, land
 from oracle import Moment, read_world
 from test_worked_example import EXAMPLE, RUN_DATES, TIME_ZONE
 
@@ -169,6 +170,35 @@ def test_parameters_are_the_customers_own_and_exceptions_are_named(warehouse: Wa
         late,
     )
     assert [row["share"] for row in thresholds] == [Decimal("0.60"), Decimal("0.40")]
+
+
+@pytest.mark.slow
+def test_rules_say_what_was_asked_and_the_case_who_hears_of_it_and_what_is_late(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    policy = changed_policy(tmp_path / "policy", "hysteresis_and_budget", owner_budget="1")
+    land(warehouse, read_world(EXAMPLE), TIME_ZONE, policy)
+    for day in RUN_DATES[1:]:
+        judge_by_sql(warehouse, Moment.midnight_after(day, TIME_ZONE), TIME_ZONE)
+    cases = warehouse.rows(
+        "select customer_id, deadline_at < as_of_at as is_late, is_held_back from marts.fct_warning_cases"
+        " join ops.run using (run_id, as_of_date) where as_of_date = %s and closed_on is null and handled_at is null",
+        RUN_DATES[-1],
+    )
+    told = {case["customer_id"]: explain(warehouse, case["customer_id"]) for case in cases}
+    assert {case["is_late"] for case in cases} == {case["is_held_back"] for case in cases} == {True, False}
+    for case in cases:
+        text = told[case["customer_id"]]
+        assert (", which has passed." in text) == case["is_late"]
+        assert ("Who stands in for its owner is not mailed about it today" in text) == case["is_held_back"]
+    held_back = next(case["customer_id"] for case in cases if case["is_held_back"])
+    warehouse.execute("update marts.dim_customers set owner_email = 'li@example.cn' where customer_id = %s", held_back)
+    assert "Its owner is not mailed about it today" in explain(warehouse, held_back)
+
+    text = "\n".join(told.values())
+    assert "    order_amount is serious (asked: serious)\n" in text
+    assert re.search(r"\n    overdue_days is \d+ \(asked: more than 60\)\n", text)
+    assert re.search(r"\n    complaint_rate complaints_90d is \d+ \(asked: at least 3\)\n", text)
 
 
 def test_every_indicator_names_evidence_and_every_kind_of_it_is_used() -> None:
