@@ -67,14 +67,12 @@ def test_every_indicator_is_told_once_breached_clear_or_not_judged(first_day: Ho
         "json",
     ).json
     clear = text[text.index("Clear: ") :].partition("\n")[0]
-    unknown = dict(
-        line.split(", ", 1) for line in text.partition("Can't be judged:\n  ")[2].split("\n\n")[0].split("\n  ")
-    )
+    unknown = dict(re.findall(r"\n  .* \((\w+)\): (.*)", text[text.index("Can't be judged:") :]))
     for row in states:
         code, state = row["indicator_code"], row["state"]
         assert (f"\n{code} " in text) == (state in ("serious", "watch")), code
         assert (code in clear.removeprefix("Clear: ").rstrip(".").split(", ")) == (state == "clear"), code
-        reasons = [reason for reason, codes in unknown.items() if code in codes.partition(": ")[2].split(", ")]
+        reasons = [reason for reason, codes in unknown.items() if code in codes.split(", ")]
         assert reasons == [row["unknown_reason"]] * (state == "unknown"), code
     assert Counter(row["state"] for row in states)["unknown"] > 0
 
