@@ -109,7 +109,7 @@ def explain(warehouse: Warehouse, customer_id: str, day: date | None = None) -> 
             f"no customer {customer_id!r} on {run['as_of_date']}",
             'take a customer_id of: early-warning sql "select customer_id, name from bi.customers"',
         )
-    lines = [*_head(run, customers[0]), ""]
+    lines = [*_head(run, customers[0]), *_whose_rows(warehouse, run), ""]
     levels = warehouse.rows("select * from marts.fct_customer_levels where run_id = %s and customer_id = %s", *key)
     if not levels:
         return "\n".join([*lines, f"A {customers[0]['state']} customer that owes nothing is not judged."])
@@ -150,6 +150,13 @@ def _head(run: dict[str, Any], customer: dict[str, Any]) -> Iterator[str]:
         )
     if customer["open_balance_amount"] is not None:
         yield f"  owes {_figure(customer['open_balance_amount'])}"
+
+
+def _whose_rows(warehouse: Warehouse, run: dict[str, Any]) -> Iterator[str]:
+    """Before anything is shown: that the rows behind the figures are another run's, if they are."""
+    [staged] = warehouse.rows("select run_id, as_of_date from staging.stg_ops__run")
+    if staged["run_id"] != run["run_id"]:
+        yield f"  rows are listed as run {staged['run_id']} knows them, the last one, of {staged['as_of_date']:%-d %B %Y}"
 
 
 def _level(warehouse: Warehouse, run: dict[str, Any], level: dict[str, Any]) -> Iterator[str]:
@@ -339,9 +346,6 @@ def _origin(warehouse: Warehouse, run: dict[str, Any]) -> Iterator[str]:
     yield f"Batches: {named}."
     if run["stale_data_sets"]:
         yield f"Too old to judge by, see bi.gates: {', '.join(run['stale_data_sets'])}."
-    [staged] = warehouse.rows("select run_id, as_of_date from staging.stg_ops__run")
-    if staged["run_id"] != run["run_id"]:
-        yield f"The rows listed are those that run {staged['run_id']} knows, as of {staged['as_of_date']:%-d %B %Y}."
 
 
 def _figure(number: Any) -> str:
