@@ -156,7 +156,7 @@ def _whose_rows(warehouse: Warehouse, run: dict[str, Any]) -> Iterator[str]:
     """Before anything is shown: that the rows behind the figures are another run's, if they are."""
     [staged] = warehouse.rows("select run_id, as_of_date from staging.stg_ops__run")
     if staged["run_id"] != run["run_id"]:
-        yield f"  rows are listed as run {staged['run_id']} knows them, the last one, of {staged['as_of_date']:%-d %B %Y}"
+        yield f"  rows are listed as the last run, {staged['run_id']}, knows them, of {staged['as_of_date']:%-d %B %Y}"
 
 
 def _level(warehouse: Warehouse, run: dict[str, Any], level: dict[str, Any]) -> Iterator[str]:
