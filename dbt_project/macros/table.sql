@@ -31,7 +31,6 @@ truncate {{ target_relation }}
 {%- endcall -%}
 {%- elif flags.FULL_REFRESH -%}
 {%- do append_new_columns(target_relation) -%}
-{%- do sample_less(target_relation, is_emptied) -%}
 {%- endif -%}
 {%- set columns = model.columns.keys() | join(', ') if config.get('contract').enforced -%}
 {%- call statement('main') -%}
@@ -47,6 +46,8 @@ from (
 {{ get_create_table_as_sql(False, target_relation, sql) }}
 {%- endcall -%}
 {%- do create_indexes(target_relation) -%}
+{%- endif -%}
+{%- if flags.FULL_REFRESH or not is_kept -%}
 {%- do sample_less(target_relation, is_emptied) -%}
 {%- endif -%}
 

@@ -27,7 +27,6 @@ from psycopg.conninfo import conninfo_to_dict
 from early_warning import runs, tasks
 from early_warning.embedded import postgres, stack
 from early_warning.embedded.account import PostgresUnavailable
-from early_warning.explain import explain
 from early_warning.problems import ConfigurationError
 from early_warning.runs import Moment
 from early_warning.settings import PROJECT, Company, home, load_company
@@ -369,6 +368,8 @@ def _upkeep(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
+    from early_warning.explain import explain
+
     with _migrated() as warehouse:
         print(explain(warehouse, options.customer, options.as_of))
     return DONE

@@ -242,10 +242,8 @@ def _rules(
 def _condition(condition: dict[str, Any], value: dict[str, Any]) -> str:
     """What was asked of an indicator, and what was found."""
     if condition["measure"] == "state":
-        asked = (
-            "watch or graver" if (condition["operator"], condition["value"]) == (">=", "watch") else condition["value"]
-        )
-        return f"{condition['indicator_code']} is {value['state']} (asked: {asked})"
+        graver = " or graver" if condition["operator"] == ">=" and condition["value"] == "watch" else ""
+        return f"{condition['indicator_code']} is {value['state']} (asked: {condition['value']}{graver})"
     found = _figure(value["measures"].get(condition["measure"]))
     name = " ".join(dict.fromkeys((condition["indicator_code"], condition["measure"])))
     return f"{name} is {found} (asked: {_COMPARED[condition['operator']]} {condition['value']})"
