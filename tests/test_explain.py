@@ -57,6 +57,18 @@ def test_warning_is_explained_by_its_rules_indicators_and_parameters(first_day: 
 
 
 @pytest.mark.slow
+def test_measures_that_the_playbook_asks_for_stand_below_the_case(first_day: Home) -> None:
+    customer = warned(first_day, 1)["customer_id"]
+    query = f"select department, action, indicator_codes from bi.case_actions where customer_id = '{customer}'"
+    asked = first_day.command("sql", query, "--format", "json").json
+    lines = first_day.command("explain", str(customer)).stdout.splitlines()
+    [case] = [number for number, line in enumerate(lines) if line.startswith("Case ")]
+    expected = [f"  {row['department']}: {row['action']} ({', '.join(row['indicator_codes'])})" for row in asked]
+    assert len(expected) > 1
+    assert sorted(lines[case + 1 : case + 1 + len(expected)]) == sorted(expected)
+
+
+@pytest.mark.slow
 def test_every_indicator_is_told_once_breached_clear_or_not_judged(first_day: Home) -> None:
     customer = warned(first_day, 2)["customer_id"]
     text = first_day.command("explain", str(customer)).stdout

@@ -128,8 +128,9 @@ def explain(warehouse: Warehouse, customer_id: str, day: date | None = None) -> 
 
 def _run(warehouse: Warehouse, day: date | None) -> dict[str, Any]:
     found = warehouse.rows(
-        "select run.* from ops.publication join ops.run using (run_id, as_of_date)"
-        " where as_of_date = coalesce(%s, (select max(as_of_date) from ops.publication))",
+        "select run.*, as_of_date = newest_on as is_newest from ops.publication join ops.run using (run_id, as_of_date)"
+        " cross join (select max(as_of_date) as newest_on from ops.publication) as newest"
+        " where as_of_date = coalesce(%s, newest_on)",
         day,
     )
     if not found:
@@ -198,11 +199,23 @@ def _case(warehouse: Warehouse, run: dict[str, Any], customer: dict[str, Any]) -
             by = f"to act by {_moment(run, case['deadline_at'])}"
             late = ", which has passed" if case["deadline_at"] < run["as_of_at"] else ""
             yield f"{raised}: {_all_of(case['departments']) or 'its owner'}{plan} {by}{late}."
+            yield from _asked_for(warehouse, run, case)
         if case["is_muted"]:
             yield "It is muted: nobody is mailed."
         elif case["is_held_back"]:
             reader = "Its owner" if usable_address(customer["owner_email"]) else "Who stands in for its owner"
             yield f"{reader} is not mailed about it today, having warnings enough (owner_budget)."
+
+
+def _asked_for(warehouse: Warehouse, run: dict[str, Any], case: dict[str, Any]) -> Iterator[str]:
+    """What the playbook asks of each department, in the company's language; of an older day nobody asks any more."""
+    if run["is_newest"]:
+        measures = warehouse.rows(
+            "select department, action, indicator_codes from bi.case_actions where customer_id = %s and case_id = %s"
+            " order by array_position(%s, department), department, action",
+            *(case["customer_id"], case["case_id"], case["departments"]),
+        )
+        yield from (f"  {row['department']}: {row['action']} ({', '.join(row['indicator_codes'])})" for row in measures)
 
 
 def _all_of(names: list[str]) -> str:

@@ -51,7 +51,8 @@ select
     coalesce(cases.is_muted, false) as is_muted,
     coalesce(cases.is_held_back, false) as is_held_back,
     runs.policy_hash,
-    levels.uncapped_level
+    levels.uncapped_level,
+    cases.departments
 from levels
 inner join published on levels.run_id = published.run_id
 inner join runs on levels.run_id = runs.run_id
