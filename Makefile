@@ -43,7 +43,7 @@ BENCH_SIZE ?= full
 bench: $(VENV)/.bench ## measure what the platform costs, into docs/benchmarks.md (BENCH_SIZE=small for a tenth of the rows)
 	$(BIN)/python -m benchmarks --size "$(BENCH_SIZE)"
 
-test-crash: $(VENV)/.dev ## kill runs at every named point and at 100 random times (half an hour)
+test-crash: $(VENV)/.dev ## kill runs at every named point and at 100 random times (an hour)
 	$(BIN)/python -m pytest tests/test_crashes.py -m slow
 
 comma := ,

@@ -77,7 +77,7 @@ def stage(warehouse: Warehouse, run_id: int, *, from_scratch: bool) -> dict[str,
             command, env=os.environ | transform.environment(warehouse, run_id), stdout=sys.stderr, check=True
         )
     with warehouse.connect() as connection:
-        transform._arrive_at(connection, run_id, transform._fingerprint())
+        transform._arrive_at(connection, run_id, transform.fingerprint())
     return {"run_id": run_id, "transform": asdict(cost), "node_seconds": _node_seconds()}
 
 

@@ -110,6 +110,15 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("run", type=int, help="run_id")
     verify.set_defaults(command=_verify)
 
+    trial = commands.add_parser("backtest", help="judge the past by a policy, and say what it would have been worth")
+    trial.add_argument("--from", dest="first", type=_month, required=True, metavar="YYYY-MM", help="first month")
+    trial.add_argument("--to", dest="last", type=_month, required=True, metavar="YYYY-MM", help="last month")
+    trial.add_argument("--every", choices=("month", "week"), default="month", help="judge at its end (default: month)")
+    trial.add_argument("--policy", type=Path, help="folder of policy CSVs (default: the company's own)")
+    trial.add_argument("--horizon", type=int, default=90, metavar="DAYS", help="days to look ahead (default: 90)")
+    trial.add_argument("--json", action="store_true")
+    trial.set_defaults(command=_backtest)
+
     sql = commands.add_parser("sql", help="query the bi views as the read-only role")
     sql.add_argument("query")
     sql.add_argument("--format", choices=("table", "csv", "json"), default="table")
@@ -380,6 +389,51 @@ def _verify(options: argparse.Namespace) -> int:
         verdict = verify(warehouse, options.run)
         print(verdict)
     return DONE if verdict.is_confirmed else FAILED
+
+
+_LAST_YEAR = 2999
+
+
+def _month(text: str) -> date:
+    month = date.fromisoformat(f"{text}-01")
+    if month.year > _LAST_YEAR:
+        raise ValueError(f"{text} lies too far ahead")
+    return month
+
+
+def _backtest(options: argparse.Namespace) -> int:
+    from early_warning import backtest, policy
+    from early_warning.backtest import report
+
+    if options.last < options.first:
+        raise ConfigurationError.about("--to lies before --from", "swap them")
+    if not 1 <= options.horizon <= 3_650:
+        raise ConfigurationError.about(f"--horizon {options.horizon} is no span", "name 1 to 3650 days")
+    with _migrated() as warehouse:
+        in_force = warehouse.rows(
+            "select folder, time_zone, policy_hash from ops.company cross join lateral (select policy_hash"
+            " from ops.publication join ops.run using (run_id) order by publication.as_of_date desc limit 1) as newest"
+        )
+        if not in_force:
+            raise ConfigurationError.about("nothing is published in this home yet", "type `early-warning run` first")
+        [company] = in_force
+        trial = policy.load(options.policy or Path(company["folder"]) / "policy")
+        policy.store(warehouse, trial)
+        days = (backtest.month_ends if options.every == "month" else backtest.week_ends)(options.first, options.last)
+        moments = [Moment.of_day(day, ZoneInfo(company["time_zone"])) for day in days]
+        result = backtest.backtest(
+            warehouse,
+            trial.policy_hash,
+            moments,
+            horizon_days=options.horizon,
+            in_force=company["policy_hash"],
+            tell=lambda text: print(text, file=sys.stderr),
+        )
+    if options.json:
+        print(json.dumps(report.as_json(result), ensure_ascii=False, default=_json_value))
+    else:
+        print(report.as_text(result))
+    return DONE
 
 
 def _status(options: argparse.Namespace) -> int:

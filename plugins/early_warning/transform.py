@@ -6,7 +6,10 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from psycopg import sql
 
 from early_warning.indicators import declared
 from early_warning.settings import PROJECT, home
@@ -35,11 +38,11 @@ def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> i
     Raises:
         TransformFailed: when a node fails; what was built so far is invisible and is built again by the next try.
     """
-    project = _fingerprint()
+    project = fingerprint()
     with warehouse.connect() as connection:
         from_scratch = from_scratch or not _can_go_on(connection, run_id, project)
         _leave_staging(connection, run_id, from_scratch)
-        _note_what_is_blind(connection, run_id)
+        note_what_is_blind(connection, run_id)
     what = ("build", "--full-refresh") if from_scratch else ("build", *_AS_THE_PROJECT_SAYS)
     nodes = _dbt(environment(warehouse, run_id), home() / "dbt", *what)
     with warehouse.connect() as connection:
@@ -47,32 +50,48 @@ def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> i
     return nodes
 
 
+@dataclass(frozen=True)
+class Apart:
+    """Schemas beside those that are published, by folder of models, in which a run can be built once more."""
+
+    warehouse: Warehouse
+    name: str
+
+    @property
+    def schemas(self) -> dict[str, str]:
+        """The schema for each folder of models."""
+        return {folder: f"{self.name}_{folder}" for folder in ("staging", "intermediate", "indicators", "marts")}
+
+    def build(self, run_id: int, model: str, *, runs: str = "run", is_base_there: bool = False) -> None:
+        """Build a model and all it needs from scratch for a run that the table ops.<runs> tells of.
+
+        `is_base_there`: the build before has taken in the very batches that this run reads.
+
+        Raises:
+            TransformFailed: when a node fails.
+        """
+        variables = environment(self.warehouse, run_id) | {
+            "EARLY_WARNING_SCHEMA_PREFIX": f"{self.name}_",
+            "EARLY_WARNING_RUNS": runs,
+        }
+        left_out = ("--exclude", "path:models/staging/base") if is_base_there else ()
+        _dbt(variables, home() / "dbt" / self.name, "run", "--full-refresh", "--select", f"+{model}", *left_out)
+
+
 @contextmanager
-def built_apart(warehouse: Warehouse, run_id: int, model: str) -> Iterator[dict[str, str]]:
-    """Build a model and all it needs from scratch for a run, beside what is published; gone in the end.
-
-    Yields the schema for each folder of models. Runs wait, so that nothing is read while it changes.
-
-    Raises:
-        TransformFailed: when a node fails.
-    """
-    schemas = {name: f"{_APART}{name}" for name in ("staging", "intermediate", "indicators", "marts")}
-    with alone(warehouse):
-        _drop(warehouse, schemas.values())  # what one that was killed left
-        try:
-            variables = environment(warehouse, run_id) | {"EARLY_WARNING_SCHEMA_PREFIX": _APART}
-            _dbt(variables, home() / "dbt" / "apart", "run", "--full-refresh", "--select", f"+{model}")
-            yield schemas
-        finally:
-            _drop(warehouse, schemas.values())
+def apart(warehouse: Warehouse, name: str) -> Iterator[Apart]:
+    """Give schemas of their own to build in, `<name>_…`; gone in the end, as is what one that was killed left there."""
+    beside = Apart(warehouse, name)
+    _drop(warehouse, beside.schemas.values())
+    try:
+        yield beside
+    finally:
+        _drop(warehouse, beside.schemas.values())
 
 
 def _drop(warehouse: Warehouse, schemas: Iterable[str]) -> None:
     for schema in schemas:
         warehouse.execute(f"drop schema if exists {schema} cascade")
-
-
-_APART = "verify_"
 
 
 @contextmanager
@@ -145,14 +164,17 @@ def _leave_staging(connection: Connection, run_id: int, from_scratch: bool) -> N
         )
 
 
-def _note_what_is_blind(connection: Connection, run_id: int) -> None:
-    """Fix which indicators there are, and of each why nobody can be judged by it in this run, if that is so.
+def note_what_is_blind(connection: Connection, run_id: int, runs: str = "run") -> None:
+    """Fix which indicators there are, and of each why nobody can be judged by it in this run of ops.<runs>, if so.
 
     It is so where the company does not deliver a data set that the indicator needs, or the newest of one is too old.
     """
+    table = sql.Identifier("ops", runs)
     row = connection.execute(
-        "select array(select distinct data_set from ops.batch"
-        " where state = 'accepted' and batch_id <= through_batch_id), stale_data_sets from ops.run where run_id = %s",
+        sql.SQL(
+            "select array(select distinct data_set from ops.batch"
+            " where state = 'accepted' and batch_id <= through_batch_id), stale_data_sets from {} where run_id = %s"
+        ).format(table),
         (run_id,),
     ).fetchone()
     assert row is not None
@@ -162,7 +184,7 @@ def _note_what_is_blind(connection: Connection, run_id: int) -> None:
         for indicator in declared().values()
     ]
     connection.execute(
-        "update ops.run set indicator_codes = %s, blind_reasons = %s where run_id = %s",
+        sql.SQL("update {} set indicator_codes = %s, blind_reasons = %s where run_id = %s").format(table),
         ([*declared()], reasons, run_id),
     )
 
@@ -183,7 +205,7 @@ def _arrive_at(connection: Connection, run_id: int, project: str) -> None:
     )
 
 
-def _fingerprint() -> str:
+def fingerprint() -> str:
     """What the dbt project says, in one hash over its files."""
     content = hashlib.sha256()
     for path in sorted(DBT_PROJECT.rglob("*")):
@@ -217,6 +239,7 @@ def environment(warehouse: Warehouse, run_id: int) -> dict[str, str]:
         "EARLY_WARNING_PGPASSWORD": server.get("password", ""),
         "EARLY_WARNING_PGDATABASE": server["dbname"],
         "EARLY_WARNING_INDICATORS": ",".join(declared()),
+        "EARLY_WARNING_RUNS": "run",
         "PGOPTIONS": f"-c ew.run_id={run_id}",
         "DO_NOT_TRACK": "1",
     }

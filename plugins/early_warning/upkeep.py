@@ -69,6 +69,7 @@ def tidy(warehouse: Warehouse, retention: Retention) -> Outcome:
         if upkeep is not None:
             upkeep.drop_runs(retention)
             upkeep.drop_explanations()
+            upkeep.drop_replays(retention)
             upkeep.drop_unaccepted_batches()
             for data_set in DATA_SETS.values():
                 upkeep.drop_replaced(data_set)
@@ -171,6 +172,15 @@ class _Upkeep:
                 ),
             )
 
+    def drop_replays(self, retention: Retention) -> None:
+        """Drop what back-tests judged so long ago; whoever asks again has it judged again."""
+        old = sql.SQL("judged_at < now() - make_interval(days => {})").format(retention.detail_days)
+        with self._step():
+            self._delete(
+                "ops.replayed_customer", sql.SQL("where run_id in (select run_id from ops.replay where {})").format(old)
+            )
+            self._delete("ops.replay", sql.SQL("where {}").format(old))
+
     def drop_unaccepted_batches(self) -> None:
         """Drop what gates turned away and what runs that never came to an end left: their files count as unread."""
         for batch_id, data_set in self._batches(
@@ -217,10 +227,12 @@ class _Upkeep:
 
     @contextmanager
     def _step(self) -> Iterator[None]:
-        """One transaction, while no transform is at work (tasks.transform holds the same lock)."""
+        """One transaction, while no transform or back-test is at work (they hold the same locks)."""
         with self.connection.transaction():
-            if not _value(self.connection, "select pg_try_advisory_xact_lock(hashtext('early_warning.staging'))"):
-                raise WarehouseBusy("a run is at work")
+            for name, at_work in (("staging", "a run"), ("replay", "a back-test")):
+                lock = f"early_warning.{name}"
+                if not _value(self.connection, "select pg_try_advisory_xact_lock(hashtext(%s))", lock):
+                    raise WarehouseBusy(f"{at_work} is at work")
             self._leave_what_is_gone_on_with()
             yield
 
@@ -308,7 +320,7 @@ anchor as (
 cooldown as (
     select coalesce(max(value), 0)::integer as days
     from policy.hysteresis_and_budget
-    where parameter = 'cooldown_days'
+    where parameter = 'cooldown_days' and policy_hash in (select policy_hash from ops.run)
 ),
 needed as (
     select alive.run_id

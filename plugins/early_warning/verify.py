@@ -73,8 +73,9 @@ def verify(warehouse: Warehouse, run_id: int) -> Verdict:
             f"run {run_id} can't be verified: an earlier edition of the project wrote it, with other indicators",
             "check the project out as it was then, or name a newer run",
         )
-    with transform.built_apart(warehouse, run_id, "int_levels_capped") as schemas:
-        differing = warehouse.rows(_DIFFERING.format(**schemas), run_id=run_id)
+    with transform.alone(warehouse), transform.apart(warehouse, "verify") as beside:
+        beside.build(run_id, "int_levels_capped")
+        differing = warehouse.rows(_DIFFERING.format(**beside.schemas), run_id=run_id)
     [counted] = warehouse.rows(
         "select count(*) as customers, exists (select from ops.batch join ops.run on batch_id <= through_batch_id"
         " where run.run_id = %(run_id)s and upkept_at is not null) as is_thinned"

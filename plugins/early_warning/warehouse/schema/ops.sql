@@ -230,3 +230,44 @@ begin
     end if;
 end
 $$;
+
+-- Days of the past judged once more, beside what was published: by another policy, or before the first run. What a
+-- build needs to know of a run, and which edition of the project judged.
+create table if not exists ops.replay (
+    run_id bigint generated always as identity primary key,
+    as_of_date date not null,
+    as_of_at timestamptz not null,
+    company_time_zone text not null,
+    policy_hash text not null,
+    previous_run_id bigint, -- none: a raw level depends on no run before
+    through_batch_id bigint not null,
+    batches bigint not null, -- how many of them were accepted
+    stale_data_sets text[] not null,
+    indicator_codes text[],
+    blind_reasons text[],
+    project text not null,
+    judged_at timestamptz -- null while it is at work, and after it was killed
+);
+
+-- Active customers of a replay, and what a back-test asks of them.
+create table if not exists ops.replayed_customer (
+    customer_id text not null,
+    run_id bigint not null,
+    raw_level integer,
+    level integer not null, -- the same; 4 for none, and for service_fluctuation alone, which says nothing of leaving
+    rule_codes text[] not null,
+    indicator_codes text[] not null, -- whose state is serious
+    silence_days integer not null,
+    usual_gap_days numeric not null,
+    order_days integer not null,
+    last_ordered_on date not null,
+    inactivity_limit_days numeric not null,
+    revenue_12m_amount numeric not null,
+    baseline_amount numeric, -- a month
+    money_at_risk_amount numeric not null,
+    customer_name text,
+    segment text,
+    owner_name text,
+    primary key (customer_id, run_id)
+);
+create index if not exists replayed_customer_run on ops.replayed_customer (run_id);

@@ -1,0 +1,291 @@
+"""A back-test as people read it on one screen, and as JSON (spec: interfaces, `backtest --json`)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import sqrt
+from typing import Any
+
+from early_warning.backtest import GROUPS, Backtest
+
+_NAMES = {
+    "1": "level 1",
+    "2": "level 2",
+    "3": "level 3 *",
+    "none": "no level *",
+    "1-2": "levels 1 to 2",
+    "1-3": "levels 1 to 3 *",
+}
+_COMPARED = ("1", "1-2", "1-3")  # with as many put first: the second level alone is not the first of any order
+_NORMAL_95 = 1.96
+_MOST_DIFFERENCES = 10
+_MOST_PARTS = 12
+
+
+def as_json(result: Backtest) -> dict[str, Any]:
+    """Cells by day, what they come to together, and who is judged otherwise than before."""
+    return {
+        "policy": result.policy_hash,
+        "compared_with": result.before,
+        "knowledge": result.knowledge,
+        "cells": [_cell(result, cell) for cell in result.cells],
+        "horizon_days": result.horizon_days,
+        "days": [day.as_of_date for day in result.days],
+        "pooled": _pooled(result, result.groups),
+        "pooled_before": _pooled(result, result.groups_before),
+        "difference_to_recency": difference_to_recency(result),
+        "parts": [part | {"precision": _share(part["lost"], part["warned"])} for part in result.parts],
+        "warnings_per_owner_and_week": result.pace,
+        "differences": list(result.differences),
+    }
+
+
+def as_text(result: Backtest) -> str:
+    """What a policy would have told, and whether that is better, on one screen."""
+    lines = [*_head(result)]
+    if result.cells:
+        lines += ["", *_groups(result), "", *_ranking(result), "", *_parts(result), "", *_days(result)]
+    if result.before and result.days:
+        lines += ["", *_differences(result)]
+    return "\n".join(lines)
+
+
+def interval(result: Backtest, name: str) -> tuple[float, float] | None:
+    """95 % interval of the share lost in a group of levels, customers taken as the pieces of evidence."""
+    error = next((row for row in result.errors if row["name"] == name), None)
+    if error is None or error["share"] is None:
+        return None
+    if error["share"] in (0, 1):  # no spread to measure: Wilson's interval of that many customers
+        return _wilson(error["share"], error["customers"])
+    if error["share_error"] is None:
+        return None
+    reach = _NORMAL_95 * error["share_error"]
+    return max(0.0, error["share"] - reach), min(1.0, error["share"] + reach)
+
+
+def difference_to_recency(result: Backtest) -> dict[str, float | None] | None:
+    """By how much the share lost of levels 1 to 2 exceeds that of as many silent for longest; 95 % interval."""
+    error = next((row for row in result.errors if row["name"] == "1-2" and row["share"] is not None), None)
+    if error is None:
+        return None
+    group = _summed(result.groups)["1-2"]
+    difference = float(group["lost"] - group["recency_lost"]) / group["warned"]
+    reach = None if error["difference_error"] is None else _NORMAL_95 * error["difference_error"]
+    low, high = (None, None) if reach is None else (difference - reach, difference + reach)
+    return {"difference": difference, "low": low, "high": high}
+
+
+def _wilson(share: float, count: int) -> tuple[float, float]:
+    square = _NORMAL_95**2
+    middle = (share + square / (2 * count)) / (1 + square / count)
+    reach = _NORMAL_95 * sqrt(share * (1 - share) / count + square / (4 * count**2)) / (1 + square / count)
+    return middle - reach, middle + reach
+
+
+def _cell(result: Backtest, cell: Mapping[str, Any]) -> dict[str, Any]:
+    groups = result.of_day(cell["as_of_date"])
+    scores = {name: _scores(groups[name], cell["churned"], cell["revenue_lost"]) for name in GROUPS if name in groups}
+    warned = groups["1-3"]
+    return {
+        "as_of_date": cell["as_of_date"],
+        "horizon_days": result.horizon_days,
+        "judged": cell["judged"],
+        "churned": cell["churned"],
+        "levels": {name: _three(scores[name]) for name in ("1", "2", "3", "none")},
+        "cumulative": {name: _three(scores[name]) for name in _COMPARED},
+        "same_count": {name: scores[name]["same_count"] for name in _COMPARED},
+        "silent_90_days": {
+            "warned": cell["silent_90"],
+            "precision": _share(cell["silent_90_lost"], cell["silent_90"]),
+            "recall": _share(cell["silent_90_lost"], cell["churned"]),
+        },
+        "auc": {"recency": cell["recency_auc"], "policy": cell["policy_auc"]},
+        "lead_days_median": {"recency": warned["recency_lead_days"], "policy": warned["lead_days"]},
+    }
+
+
+def _summed(groups: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Counts and amounts of all days by group of levels."""
+    sums: dict[str, dict[str, Any]] = {name: defaultdict(int) for name in GROUPS}
+    for row in groups:
+        for name in ("warned", "lost", "revenue", "recency_lost", "recency_revenue", "dear_revenue"):
+            sums[row["name"]][name] += row[name]
+    return sums
+
+
+def _pooled(result: Backtest, groups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    churned, revenue = (sum(cell[name] for cell in result.cells) for name in ("churned", "revenue_lost"))
+    pooled = {}
+    for name, group in _summed(groups).items():
+        pooled[name] = _three(_scores(group, churned, revenue))
+        if name in _COMPARED:
+            pooled[name]["same_count"] = _scores(group, churned, revenue)["same_count"]
+        if groups is result.groups:
+            pooled[name]["interval"] = list(interval(result, name) or ())
+    return pooled
+
+
+def _scores(group: Mapping[str, Any], churned: int, revenue: Any) -> dict[str, Any]:
+    return {
+        "warned": group["warned"],
+        "precision": _share(group["lost"], group["warned"]),
+        "recall": _share(group["lost"], churned),
+        "same_count": {
+            "policy": {
+                "precision": _share(group["lost"], group["warned"]),
+                "revenue_caught": _share(group["revenue"], revenue),
+                "revenue_caught_by_money_at_risk": _share(group["dear_revenue"], revenue),
+            },
+            "recency": {
+                "precision": _share(group["recency_lost"], group["warned"]),
+                "revenue_caught": _share(group["recency_revenue"], revenue),
+            },
+        },
+    }
+
+
+def _three(scores: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: scores[name] for name in ("warned", "precision", "recall")}
+
+
+def _share(part: Any, whole: Any) -> float | None:
+    return float(part / whole) if whole else None
+
+
+def _head(result: Backtest) -> Iterator[str]:
+    days = [day.as_of_date for day in result.days]
+    yield f"Policy {result.policy_hash[:19]}…"
+    if not days:
+        yield "None of these days has been reached by a published run, so nothing is known of them."
+        return
+    yield f"  {len(days)} days from {days[0]} to {days[-1]}, judged by {result.knowledge}"
+    judged, churned = (sum(cell[name] for cell in result.cells) for name in ("judged", "churned"))
+    yield (
+        f"  {len(result.cells)} of them lie {result.horizon_days} days back, so that it is known what came of them:"
+        f" {judged:,} times a customer was judged, {churned:,} of them it was lost"
+        f" ({_percent(_share(churned, judged))})"
+    )
+
+
+def _groups(result: Backtest) -> Iterator[str]:
+    judged, churned = (sum(cell[name] for cell in result.cells) for name in ("judged", "churned"))
+    revenue = sum(cell["revenue_lost"] for cell in result.cells)
+    pooled = _summed(result.groups)
+    rows = []
+    for name in GROUPS:
+        group = pooled[name]
+        low_high = interval(result, name)
+        rows.append(
+            (
+                _NAMES[name],
+                f"{group['warned']:,}",
+                _percent(_share(group["warned"], judged)),
+                _percent(_share(group["lost"], group["warned"])),
+                f"{low_high[0]:.0%}–{low_high[1]:.0%}" if low_high else "–",
+                _percent(_share(group["recency_lost"], group["warned"])) if name in _COMPARED else "",
+                _percent(_share(group["lost"], churned)),
+                _percent(_share(group["revenue"], revenue)),
+                _percent(_share(group["dear_revenue"], revenue)) if name in _COMPARED else "",
+                _percent(_share(group["recency_revenue"], revenue)) if name in _COMPARED else "",
+            )
+        )
+    heads = ("", "warned", "share", "lost", "95 %", "silent", "recall", "money", "dearest", "silent")
+    yield from _table(heads, rows)
+    yield "  lost: of the warned; silent: of as many that were silent for longest. recall: of the lost. money: of the"
+    yield "  lost customers' revenue; dearest: by as many of levels 1 to 3 with the most money at risk."
+    yield "  * service_fluctuation alone counts as no level."
+
+
+def _ranking(result: Backtest) -> Iterator[str]:
+    difference = difference_to_recency(result)
+    if difference:
+        points, low, high = (None if value is None else 100 * value for value in difference.values())
+        span = f" ({low:+.1f} to {high:+.1f})" if low is not None else ""
+        yield f"Levels 1 to 2 against as many silent for longest: {points:+.1f} points of precision{span}."
+    aucs = [(cell["policy_auc"], cell["recency_auc"]) for cell in result.cells if cell["policy_auc"] is not None]
+    if aucs:
+        policy, recency = (sum(map(float, column)) / len(aucs) for column in zip(*aucs, strict=True))
+        yield f"As a ranking of everybody (area under the curve, mean of days): {policy:.3f}, by silence {recency:.3f}."
+    silent, lost = (sum(cell[name] for cell in result.cells) for name in ("silent_90", "silent_90_lost"))
+    yield f"No order for 90 days: {silent:,} customers, {_percent(_share(lost, silent))} of them lost."
+    if result.pace["raised"] is not None:
+        raised, false = (float(result.pace[name]) for name in ("raised", "false_alarms"))
+        yield f"New warnings an owner gets in a week: at least {raised:.1f}, {false:.1f} of them about who stays."
+
+
+def _parts(result: Backtest) -> Iterator[str]:
+    churned = sum(cell["churned"] for cell in result.cells)
+    for kind, title in (("rule", "rule"), ("indicator", "serious indicator"), ("segment", "segment, levels 1 to 3 *")):
+        parts = [part for part in result.parts if part["kind"] == kind]
+        rows = [
+            (
+                part["name"],
+                f"{part['warned']:,}",
+                _percent(_share(part["lost"], part["warned"])),
+                _percent(_share(part["lost"], churned)),
+                f"{part['lead_days']:.0f}" if part["lead_days"] is not None else "–",
+            )
+            for part in parts[:_MOST_PARTS]
+        ]
+        yield from _table((title, "warned", "lost", "recall", "lead days"), rows)
+        if len(parts) > _MOST_PARTS:
+            yield f"  … and {len(parts) - _MOST_PARTS} more"
+    yield "  lead days: median from the day to the one on which the lost customer counts as lapsed."
+
+
+def _days(result: Backtest) -> Iterator[str]:
+    rows = []
+    for cell in result.cells:
+        groups = result.of_day(cell["as_of_date"])
+        shares = (
+            f"{_percent(_share(groups[name]['lost'], groups[name]['warned']))} of {groups[name]['warned']:,}"
+            for name in ("1", "2", "3", "none")
+        )
+        rows.append((str(cell["as_of_date"]), *shares))
+    yield from _table(("share lost", "level 1", "level 2", "level 3 *", "no level *"), rows)
+
+
+def _differences(result: Backtest) -> Iterator[str]:
+    assert result.before is not None
+    added = [row for row in result.differences if row["level_before"] is None]  # by more than service_fluctuation
+    dropped = [row for row in result.differences if row["level"] is None]
+    moved = len(result.differences) - len(added) - len(dropped)
+    yield f"Against the policy in force, {result.before[:19]}…, on all days together:"
+    for name, rows in (("adds", added), ("drops", dropped)):
+        known = [row["is_lost"] for row in rows if row["is_lost"] is not None]
+        came = f"; {_percent(_share(sum(known), len(known)))} of the {len(known):,} known were lost" if known else ""
+        yield f"  {name} {len(rows):,} warnings{came}"
+    yield f"  gives {moved:,} another level"
+    now, then = _summed(result.groups), _summed(result.groups_before)
+    for name in _COMPARED:
+        if now[name]["warned"] and then[name]["warned"]:
+            yield (
+                f"  {_NAMES[name]}: {then[name]['warned']:,} → {now[name]['warned']:,} warned,"
+                f" {_percent(_share(then[name]['lost'], then[name]['warned']))} →"
+                f" {_percent(_share(now[name]['lost'], now[name]['warned']))} lost"
+            )
+    newest = [row for row in result.differences if row["as_of_date"] == result.days[-1].as_of_date]
+    if newest:
+        yield f"  on {result.days[-1].as_of_date} it changes {len(newest)} customers, the dearest first:"
+        yield from (_difference(row) for row in newest[:_MOST_DIFFERENCES])
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    levels = " → ".join("none" if row[name] is None else f"level {row[name]}" for name in ("level_before", "level"))
+    rules = ", ".join(sorted({*row["rule_codes"]} ^ {*row["rule_codes_before"]})) or "by the same rules"
+    at_risk = f"{row['money_at_risk_amount']:,.0f} at risk"
+    return f"    {row['customer_id']} {row['customer_name']}: {levels} ({rules}), {at_risk}"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Columns side by side: the first to the left, figures to the right."""
+    lines = [heads, *rows]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
+    for first, *rest in lines:
+        cells = (cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))
+        yield f"  {first.ljust(widths[0])}  {'  '.join(cells)}".rstrip()
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}%"
