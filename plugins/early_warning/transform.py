@@ -95,10 +95,13 @@ def _drop(warehouse: Warehouse, schemas: Iterable[str]) -> None:
 
 
 @contextmanager
-def alone(warehouse: Warehouse) -> Iterator[None]:
-    """Staging and intermediate tables hold one run at a time, whoever else builds (a back-fill beside the day's)."""
+def alone(warehouse: Warehouse, what: str = "staging") -> Iterator[None]:
+    """Staging and intermediate tables hold one run at a time, whoever else builds (a back-fill beside the day's).
+
+    `what` is built: the tables that are published, or those beside them that replays share.
+    """
     with warehouse.connect(autocommit=True) as connection:
-        connection.execute("select pg_advisory_lock(hashtext('early_warning.staging'))")
+        connection.execute("select pg_advisory_lock(hashtext(%s))", (f"early_warning.{what}",))
         yield
 
 

@@ -7,8 +7,7 @@ after it, cut off by their business dates. Replays are kept, so a second look at
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -40,7 +39,7 @@ def replay(
     """
     project = hashlib.sha256(f"{transform.fingerprint()}{_KEEP}".encode()).hexdigest()
     replays: dict[str, list[Replay]] = {policy_hash: [] for policy_hash in policies}
-    with _alone(warehouse):
+    with transform.alone(warehouse, "replay"):
         _forget(warehouse, project)
         known = [day for moment in moments for day in _known(warehouse, moment)]
         for _, days in groupby(known, key=lambda day: (day["through_batch_id"], day["company_time_zone"])):
@@ -58,13 +57,6 @@ def replay(
                             warehouse.execute("update ops.replay set judged_at = now() where run_id = %s", run_id)
                         replays[policy_hash].append(Replay(run_id, day["as_of_date"], day["is_as_published"]))
     return replays
-
-
-@contextmanager
-def _alone(warehouse: Warehouse) -> Iterator[None]:
-    with warehouse.connect(autocommit=True) as connection:
-        connection.execute("select pg_advisory_lock(hashtext('early_warning.replay'))")
-        yield
 
 
 def _known(warehouse: Warehouse, moment: Moment) -> list[dict[str, Any]]:

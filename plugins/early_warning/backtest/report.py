@@ -53,8 +53,8 @@ def as_text(result: Backtest) -> str:
 
 def interval(result: Backtest, name: str) -> tuple[float, float] | None:
     """95 % interval of the share lost in a group of levels, customers taken as the pieces of evidence."""
-    error = next((row for row in result.errors if row["name"] == name), None)
-    if error is None or error["share"] is None:
+    error = _error(result, name)
+    if error is None:
         return None
     if error["share"] in (0, 1):  # no spread to measure: Wilson's interval of that many customers
         return _wilson(error["share"], error["customers"])
@@ -66,7 +66,7 @@ def interval(result: Backtest, name: str) -> tuple[float, float] | None:
 
 def difference_to_recency(result: Backtest) -> dict[str, float | None] | None:
     """By how much the share lost of levels 1 to 2 exceeds that of as many silent for longest; 95 % interval."""
-    error = next((row for row in result.errors if row["name"] == "1-2" and row["share"] is not None), None)
+    error = _error(result, "1-2")
     if error is None:
         return None
     group = _summed(result.groups)["1-2"]
@@ -74,6 +74,11 @@ def difference_to_recency(result: Backtest) -> dict[str, float | None] | None:
     reach = None if error["difference_error"] is None else _NORMAL_95 * error["difference_error"]
     low, high = (None, None) if reach is None else (difference - reach, difference + reach)
     return {"difference": difference, "low": low, "high": high}
+
+
+def _error(result: Backtest, name: str) -> Mapping[str, Any] | None:
+    """The standard errors of a group of levels; None where it holds nobody."""
+    return next((row for row in result.errors if row["name"] == name and row["share"] is not None), None)
 
 
 def _wilson(share: float, count: int) -> tuple[float, float]:
@@ -118,9 +123,8 @@ def _pooled(result: Backtest, groups: Sequence[Mapping[str, Any]]) -> dict[str, 
     churned, revenue = (sum(cell[name] for cell in result.cells) for name in ("churned", "revenue_lost"))
     pooled = {}
     for name, group in _summed(groups).items():
-        pooled[name] = _three(_scores(group, churned, revenue))
-        if name in _COMPARED:
-            pooled[name]["same_count"] = _scores(group, churned, revenue)["same_count"]
+        scores = _scores(group, churned, revenue)
+        pooled[name] = scores if name in _COMPARED else _three(scores)
         if groups is result.groups:
             pooled[name]["interval"] = list(interval(result, name) or ())
     return pooled
