@@ -19,10 +19,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down test test-fast test-crash bench check format lock clean FORCE
+.PHONY: help run up down test test-fast test-crash bench policy-quality check format lock clean FORCE
 
 help: ## what there is to make
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
 
 run: $(VENV)/.run ## install what is missing, then run the platform on COMPANY=company (AS_OF=2026-06-30 for one day)
 	@$(BIN)/early-warning run --company "$(COMPANY)" $(if $(AS_OF),--as-of "$(AS_OF)")
@@ -51,6 +51,9 @@ empty :=
 space := $(empty) $(empty)
 INDICATORS = $(subst $(space),$(comma),$(patsubst ind_%,%,$(basename $(notdir $(sort $(wildcard dbt_project/models/indicators/*/ind_*.sql))))))
 IN_DBT = EARLY_WARNING_INDICATORS=$(INDICATORS) $(BIN)/python -m early_warning.embedded
+policy-quality: $(VENV)/.dev ## measure the default policy on the past of three companies, into docs/policy-quality.md
+	$(BIN)/python -m benchmarks.policy_quality
+
 check: $(VENV)/.dev ## style, types, direction of imports, shape of the dbt project, SQL
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

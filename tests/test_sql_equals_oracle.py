@@ -49,7 +49,8 @@ def _volume(history: History) -> int:
 @pytest.mark.parametrize("lot", range(8))
 def test_random_histories_are_judged_as_the_oracle_judges_them(postgres: Any, tmp_path: Path, lot: int) -> None:
     history = drawn_histories()[lot]
-    tight = {"level_1_cap": "0.06", "level_2_cap": "0.1", "level_3_cap": "0.3", "owner_budget": "3"}
+    caps = {"level_1_cap": "0.06", "level_2_cap": "0.1", "level_3_cap": "0.3", "cap_min_customers": "5"}
+    tight = {**caps, "owner_budget": "3"}
     days = {"cooldown_days": "1", "follow_up_days": "1", "reopen_days": "6"}  # a case goes through its life in days
     folder = POLICY if lot % 4 > 1 else changed_policy(tmp_path / "policy", "hysteresis_and_budget", **tight, **days)
     if lot % 2:  # every other one by a policy with exceptions, which begin and end on the days of the runs

@@ -30,7 +30,7 @@ ON_THE_PAGE = {
     **{"base": "no_base", "short": "short_history", "old": "expired", "data": "no_data"},
 }
 """What the cells of the page's last table mean."""
-NEVER_UNKNOWN = {"overdue_days", "competitor_activity"}
+NEVER_UNKNOWN = {"overdue_days", "competitor_activity", "days_since_last_order"}
 """Indicators that are only unknown where nobody delivers their data sets."""
 
 

@@ -51,7 +51,8 @@ _DEADLINES = tuple(f"level_{level}_deadline_hours" for level in _LEVELS)
 _COUNTS_OF_PRODUCTS = ("product_window_days", "product_baseline_days", "product_min_problems", "product_min_lines")
 _OF_PRODUCTS = (*_COUNTS_OF_PRODUCTS, "product_factor")
 _WHOLE = (
-    *("cooldown_days", "inactive_days", "min_segment_customers", "owner_budget", "follow_up_days", "reopen_days"),
+    *("cooldown_days", "inactive_days", "min_segment_customers", "cap_min_customers"),
+    *("owner_budget", "follow_up_days", "reopen_days"),
     *_DEADLINES,
     *_COUNTS_OF_PRODUCTS,
 )

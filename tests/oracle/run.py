@@ -137,6 +137,8 @@ def visible_actions(rows: Iterable[Row], moment: Moment) -> tuple[Row, ...]:
 def _capped(results: Mapping[str, CustomerResult], moment: Moment, policy: Policy) -> Mapping[str, CustomerResult]:
     """Level by level, let those drop one that are too many, the least silent first (0002.45)."""
     active = sum(result.state == "active" for result in results.values())
+    if active < policy.settings["cap_min_customers"]:
+        return results
     levels = {key: result.finding.raw_level for key, result in results.items() if result.finding.raw_level}
     for level in (1, 2, 3):
         share = policy.settings[f"level_{level}_cap"]

@@ -1,7 +1,8 @@
 {{ config(materialized='view') }}
 
 -- Grain: judged customer. Its raw level once no level holds more than its share of the active customers: the excess
--- drops one, who is silent for least first. A cap of 1 is none. Who drops out of level 3 rests on nothing.
+-- drops one, who is silent for least first. A cap of 1 is none, and a few customers have no shares: no cap holds among
+-- them. Who drops out of level 3 rests on nothing.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
 customers as (select * from {{ ref('int_customers') }}),
@@ -15,7 +16,8 @@ caps as (
         floor(nullif(run.level_3_cap, 1) * count(customers.customer_id)) as most_3
     from run
     left join customers on customers.state = 'active'
-    group by run.level_1_cap, run.level_2_cap, run.level_3_cap
+    group by run.level_1_cap, run.level_2_cap, run.level_3_cap, run.cap_min_customers
+    having count(customers.customer_id) >= run.cap_min_customers
 ),
 
 dropped_from_0 as (
@@ -51,7 +53,7 @@ dropped_from_{{ level }} as (
         ranked.money_at_risk_amount,
         ranked.quiet_days
     from ranked_{{ level }} as ranked
-    cross join caps
+    left join caps on true
 )
 {%- endfor %}
 

@@ -34,6 +34,8 @@ class Backtest:
     groups: Sequence[dict[str, Any]]
     groups_before: Sequence[dict[str, Any]]
     errors: Sequence[dict[str, Any]]
+    leads: Sequence[dict[str, Any]]
+    cohorts: Sequence[dict[str, Any]]
     parts: Sequence[dict[str, Any]]
     pace: dict[str, Any]
     differences: Sequence[dict[str, Any]]
@@ -94,6 +96,8 @@ def backtest(
             groups=_rows(connection, "groups"),
             groups_before=groups_before,
             errors=_rows(connection, "errors"),
+            leads=_rows(connection, "leads"),
+            cohorts=_rows(connection, "cohorts"),
             parts=_rows(connection, "parts"),
             pace=pace,
             differences=_rows(connection, "differences", run_ids=_ids(days), before=_ids(truth)) if before else [],

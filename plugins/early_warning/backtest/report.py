@@ -36,6 +36,7 @@ def as_json(result: Backtest) -> dict[str, Any]:
         "pooled_before": _pooled(result, result.groups_before),
         "difference_to_recency": difference_to_recency(result),
         "parts": [part | {"precision": _share(part["lost"], part["warned"])} for part in result.parts],
+        "cohorts": list(result.cohorts),
         "warnings_per_owner_and_week": result.pace,
         "differences": list(result.differences),
     }
@@ -90,7 +91,8 @@ def _wilson(share: float, count: int) -> tuple[float, float]:
 
 def _cell(result: Backtest, cell: Mapping[str, Any]) -> dict[str, Any]:
     groups = result.of_day(cell["as_of_date"])
-    scores = {name: _scores(groups[name], cell["churned"], cell["revenue_lost"]) for name in GROUPS if name in groups}
+    totals = cell["judged"], cell["churned"], cell["revenue_lost"]
+    scores = {name: _scores(groups[name], *totals) for name in GROUPS if name in groups}
     warned = groups["1-3"]
     return {
         "as_of_date": cell["as_of_date"],
@@ -121,16 +123,24 @@ def _summed(groups: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def _pooled(result: Backtest, groups: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     churned, revenue = (sum(cell[name] for cell in result.cells) for name in ("churned", "revenue_lost"))
+    judged = sum(cell["judged"] for cell in result.cells)
+    leads = {row["name"]: row for row in result.leads}  # none where no day is scored
     pooled = {}
     for name, group in _summed(groups).items():
-        scores = _scores(group, churned, revenue)
+        scores = _scores(group, judged, churned, revenue)
         pooled[name] = scores if name in _COMPARED else _three(scores)
         if groups is result.groups:
             pooled[name]["interval"] = list(interval(result, name) or ())
+            lead = leads.get(name, {})
+            pooled[name]["lead_days_median"] = {
+                "recency": lead.get("recency_lead_days"),
+                "policy": lead.get("lead_days"),
+            }
     return pooled
 
 
-def _scores(group: Mapping[str, Any], churned: int, revenue: Any) -> dict[str, Any]:
+def _scores(group: Mapping[str, Any], judged: int, churned: int, revenue: Any) -> dict[str, Any]:
+    """A group beside as many put first by silence, and as many drawn by lot (what that gives on the average)."""
     return {
         "warned": group["warned"],
         "precision": _share(group["lost"], group["warned"]),
@@ -144,6 +154,10 @@ def _scores(group: Mapping[str, Any], churned: int, revenue: Any) -> dict[str, A
             "recency": {
                 "precision": _share(group["recency_lost"], group["warned"]),
                 "revenue_caught": _share(group["recency_revenue"], revenue),
+            },
+            "random": {
+                "precision": _share(churned, judged) if group["warned"] else None,
+                "revenue_caught": _share(group["warned"], judged),
             },
         },
     }

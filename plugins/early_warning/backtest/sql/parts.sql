@@ -1,4 +1,5 @@
 -- One row a rule, serious indicator or segment over all days: how many it warned about, and how many of those were lost.
+-- Alone: those that a single rule warned about, which is what that rule adds to the others.
 with parts as (
     select
         'rule' as kind,
@@ -27,6 +28,8 @@ select
     parts.name,
     count(*) as warned,
     count(*) filter (where parts.is_lost) as lost,
+    count(*) filter (where cardinality(parts.rule_codes) = 1) as alone,
+    count(*) filter (where cardinality(parts.rule_codes) = 1 and parts.is_lost) as alone_lost,
     coalesce(sum(parts.revenue) filter (where parts.is_lost), 0) as revenue,
     percentile_cont(0.5) within group (order by parts.lead_days) filter (where parts.is_lost) as lead_days
 from parts
