@@ -518,7 +518,7 @@ VIEWS = {
         "is_held_back": "boolean",
         "policy_hash": "text",
         "uncapped_level": "integer",
-        "departments": "text[]",
+        "told_departments": "text[]",
     },
     "indicator_values": _KEYS
     | {
