@@ -61,3 +61,18 @@ def _counted_by_view(warehouse: Warehouse, condition: str) -> dict[str, int]:
         f" cross join unnest(told_departments) as department where {condition} group by department"
     )
     return {row["department"]: row["n"] for row in warehouse.rows(query)}
+
+
+@pytest.mark.slow
+def test_unit_is_that_of_the_figure_told(first_day: Home) -> None:
+    """complaint_rate tells a rate, or where only the count warns the complaints, which its measure repeats."""
+    query = (
+        "select distinct unit, baseline is null and value is not null as is_count, state in ('serious', 'watch')"
+        " and value = (measures ->> 'complaints_90d')::numeric as is_repeated"
+        " from bi.indicator_values where indicator_code = 'complaint_rate'"
+    )
+    found = first_day.command("sql", query, "--format", "json").json
+    assert {(row["unit"], row["is_count"], row["is_repeated"]) for row in found} == {
+        ("complaints", True, True),
+        ("complaints_per_order", False, False),
+    }

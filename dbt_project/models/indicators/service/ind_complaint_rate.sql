@@ -9,6 +9,7 @@
     },
     'measures': ['complaints_90d'],
     'needs': ['sales.orders', 'service.tickets'],
+    'unit_without_baseline': 'complaints',
     'evidence': ['complaints'],
     'clears': '{count_days} days bring under {count}, and one of {months} closed months ≤ {baseline_factor} × the usual rate',
 }) }}
