@@ -236,7 +236,7 @@ def test_no_mail_of_any_day_came_twice(told: dict[str, Any]) -> None:
     assert {mail["state"] for mail in told["outbox"]} == {"sent"}
 
 
-def test_summary_tells_a_newcomer_what_became_of_the_day(told: dict[str, Any]) -> None:
+def test_summary_tells_a_newcomer_what_became_of_the_day(told: dict[str, Any], days: Home) -> None:
     said = Answer(**told["back-fill"]).stderr
     for part in (
         "published as run",
@@ -247,6 +247,7 @@ def test_summary_tells_a_newcomer_what_became_of_the_day(told: dict[str, Any]) -
         "0 written",
         "early-warning sql",
         "the next day",
+        f"EARLY_WARNING_HOME={days.folder} early-warning run --company {days.company}\n",
     ):
         assert part in said
 

@@ -29,7 +29,7 @@ from early_warning.embedded import postgres, stack
 from early_warning.embedded.account import PostgresUnavailable
 from early_warning.problems import ConfigurationError
 from early_warning.runs import Moment
-from early_warning.settings import PROJECT, Company, home, load_company
+from early_warning.settings import PROJECT, Company, home, load_company, typed
 from early_warning.summary import levels_in_words, summary
 from early_warning.verify import verify
 from early_warning.warehouse import Warehouse, migrate
@@ -330,7 +330,7 @@ def _up(options: argparse.Namespace) -> int:
         found = stack.up(home())
     print(
         f"Airflow is up: {found.url}\n  user      {stack.USER}\n  password  in {found.password_file}\n"
-        f"  logs      in {home() / 'airflow'}\n  `make down` stops it",
+        f"  logs      in {home() / 'airflow'}\n  stop it   {typed('down')}",
         file=sys.stderr,
     )
     return DONE
@@ -345,7 +345,7 @@ def _airflow(options: argparse.Namespace) -> int:
     with _migrated() as warehouse:
         company = warehouse.rows("select folder from ops.company")
         if not company:
-            raise ConfigurationError.about("nothing ran in this home yet", "type `early-warning run` or `up` first")
+            raise ConfigurationError.about("nothing ran in this home yet", f"type first: {typed('run')}")
         _enter_environment(warehouse, load_company(Path(company[0]["folder"])))
         return subprocess.run([sys.executable, "-m", "airflow", *options.words], check=False).returncode  # noqa: S603
 
@@ -415,7 +415,7 @@ def _backtest(options: argparse.Namespace) -> int:
             " from ops.publication join ops.run using (run_id) order by publication.as_of_date desc limit 1) as newest"
         )
         if not in_force:
-            raise ConfigurationError.about("nothing is published in this home yet", "type `early-warning run` first")
+            raise ConfigurationError.about("nothing is published in this home yet", f"type first: {typed('run')}")
         [company] = in_force
         trial = policy.load(options.policy or Path(company["folder"]) / "policy")
         policy.store(warehouse, trial)
@@ -562,7 +562,7 @@ def _known_mail() -> Iterator[Any]:
     try:
         yield digest
     except digest.UnknownMail as error:
-        raise ConfigurationError.about(str(error), "take an id from `early-warning outbox list`") from None
+        raise ConfigurationError.about(str(error), f"take an id of: {typed('outbox', 'list')}") from None
 
 
 def _quarantine_list(options: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from early_warning import policy, runs
 from early_warning.problems import ConfigurationError, GateStopped, Problem
-from early_warning.settings import Company, DatabaseSource, Mute, Source, company_folder, home, load_company
+from early_warning.settings import Company, DatabaseSource, Mute, Source, company_folder, home, load_company, typed
 from early_warning.smtp import SmtpSettings
 from early_warning.warehouse import Warehouse
 
@@ -40,7 +40,7 @@ def warehouse() -> Warehouse:
         return Warehouse(os.environ["EARLY_WARNING_DSN"], os.environ["EARLY_WARNING_READER_DSN"])
     except KeyError as error:
         raise ConfigurationError.about(
-            f"{error.args[0]} is not set", "set it to a libpq connection string, or use `early-warning run`"
+            f"{error.args[0]} is not set", f"set it to a libpq connection string, or use: {typed('run')}"
         ) from None
 
 
@@ -134,7 +134,7 @@ def simulate(current: Company, through: date) -> None:
     if crm is None:
         raise ConfigurationError.about(
             "EARLY_WARNING_DEMO_DSN is not set",
-            "set it to a database for the demo company's CRM, or use `early-warning run`",
+            f"set it to a database for the demo company's CRM, or use: {typed('run')}",
         )
     demo.prepare(home() / "demo", current.simulation, through, crm)
 
