@@ -161,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     if (options.as_of and (options.first or options.last)) or bool(options.first) != bool(options.last):
         raise ConfigurationError.about("--as-of and --from/--to don't go together", "give one day, or --from and --to")
-    company, _ = tasks.check_configuration(options.company)
+    company, _, notices = tasks.check_configuration(options.company)
     asked = _asked(options, company.time_zone)
     with _warehouse() as warehouse:
         migrate(warehouse)
@@ -172,7 +172,7 @@ def _run(options: argparse.Namespace) -> int:
             reports = [*_run_moments(warehouse, company, asked, run_dag)]
     if options.json:
         print(json.dumps({"runs": reports}, ensure_ascii=False, default=str))
-    print(summary(company, home(), reports), file=sys.stderr)
+    print(summary(company, home(), reports, notices), file=sys.stderr)
     return max((_EXIT_OF_STATE.get(report["state"], FAILED) for report in reports), default=DONE)
 
 
@@ -322,7 +322,9 @@ def _warehouse() -> Iterator[Warehouse]:
 
 
 def _up(options: argparse.Namespace) -> int:
-    company, _ = tasks.check_configuration(options.company)
+    company, _, notices = tasks.check_configuration(options.company)
+    for notice in notices:
+        print(notice, file=sys.stderr)
     print("Airflow starts; that takes about a minute", file=sys.stderr)
     with _migrated() as warehouse:
         tasks.enrol(warehouse, company)

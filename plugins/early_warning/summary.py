@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from early_warning.problems import Problem
 from early_warning.settings import Company, typed
 
 _GATES = "select gate, message from bi.gates where verdict <> 'pass' and run_id = "
@@ -15,14 +17,15 @@ _WARNINGS = (
 _LEVELS = {"1": "very high", "2": "high", "3": "slight"}
 
 
-def summary(company: Company, home: Path, reports: list[dict[str, Any]]) -> str:
-    """Say what became of the runs, of the last one in full. Plain text, a few lines."""
+def summary(company: Company, home: Path, reports: list[dict[str, Any]], notices: Iterable[Problem] = ()) -> str:
+    """Say what became of the runs, of the last one in full, and what of the configuration is odd. Plain text."""
     if not reports:
         return "Nothing was due."
     *earlier, last = reports
     lines = [f"{run['as_of_date']}: {run['state']}" for run in earlier]
     lines.append("")
     lines += _published(company, last) if last["state"] == "published" else _not_published(last)
+    lines += [f"  notice      {notice}" for notice in notices]
     lines += ["", *_next_steps(company, home, last)]
     return "\n".join(lines)
 

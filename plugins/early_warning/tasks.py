@@ -50,7 +50,7 @@ def open_run(as_of: str) -> int:
     Raises:
         ConfigurationError: with everything wrong with company folder or policy, before anything is extracted.
     """
-    current, rules = check_configuration(company_folder())
+    current, rules, _ = check_configuration(company_folder())
     moment = runs.Moment.parse(as_of, current.time_zone)
     enrol(warehouse(), current)
     policy.store(warehouse(), rules)
@@ -62,8 +62,12 @@ def open_run(as_of: str) -> int:
     return run_id
 
 
-def check_configuration(folder: Path) -> tuple[Company, policy.Policy]:
-    """Read company folder, policy and mail server's address, and report what is wrong with all of them at once."""
+def check_configuration(folder: Path) -> tuple[Company, policy.Policy, tuple[Problem, ...]]:
+    """Read company folder, policy and mail server's address; also gives notices, of what is odd and stops nothing.
+
+    Raises:
+        ConfigurationError: with what is wrong with all of them at once.
+    """
     problems: list[Problem] = []
     current = rules = None
     try:
@@ -80,7 +84,24 @@ def check_configuration(folder: Path) -> tuple[Company, policy.Policy]:
         problems += error.problems
     if problems or current is None or rules is None:
         raise ConfigurationError(problems)
-    return current, rules
+    return current, rules, tuple(_unheaded(current, rules))
+
+
+def _unheaded(current: Company, rules: policy.Policy) -> Iterator[Problem]:
+    """Departments that indicators concern and nobody heads: nobody else gets a head's mail."""
+    headed = {one.department for one in current.recipients if one.role == "head"}
+    concerned: dict[str, list[str]] = {}
+    for indicator in rules.tables["indicators"]:
+        for department in (indicator["department"], *indicator["also_departments"]):
+            concerned.setdefault(department, []).append(indicator["indicator_code"])
+    for department in sorted(concerned.keys() - headed):
+        yield Problem(
+            f"{department} has no head, so its mails go to nobody (owners hear of their own customers all the same):"
+            f" {', '.join(sorted(concerned[department]))}",
+            f"add a line with role head and department {department}",
+            file="recipients.csv",
+            is_critical=False,
+        )
 
 
 def enrol(ledger: Warehouse, current: Company) -> None:
