@@ -283,7 +283,10 @@ def test_status_says_whose_home_it_is_and_what_is_published(days: Home) -> None:
     assert status["mails_waiting"] == 0
     text = days.command("status").stdout
     assert "华辰工业品有限公司" in text
-    assert INTRADAY in text
+    newest, latest = status["published"][0], status["latest_run"]
+    assert latest["run_id"] > newest["run_id"], "the last command filled back a day"
+    assert f"newest day {INTRADAY}, published as run {newest['run_id']}\n           level 1 (very high): " in text
+    assert f"latest run {latest['run_id']} as of {BACK_FILLED}: published (a back-fill)\n" in text
 
 
 QUERY = (

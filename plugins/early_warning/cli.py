@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     outbox = commands.add_parser("outbox", help="the mails and what became of them").add_subparsers(
         required=True, metavar="list|show|resend"
     )
-    listing = outbox.add_parser("list", help="every mail, newest first")
+    listing = outbox.add_parser("list", help="every mail, the newest last")
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(command=_outbox_list)
     for name, text, command in (
@@ -141,7 +141,8 @@ def _parser() -> argparse.ArgumentParser:
     quarantine = commands.add_parser("quarantine", help="rows that could not be used").add_subparsers(
         required=True, metavar="list"
     )
-    unusable = quarantine.add_parser("list", help="those of the newest run: where, why, what to do")
+    unusable = quarantine.add_parser("list", help="those of one run: which record, where, why, what to do")
+    unusable.add_argument("--run", type=int, help="run_id (default: the newest run that has any)")
     unusable.add_argument("--json", action="store_true")
     unusable.set_defaults(command=_quarantine_list)
 
@@ -456,11 +457,16 @@ def _status(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(state, ensure_ascii=False, default=str))
         return DONE
-    run = state["latest_run"]
+        shown = state["published"][:1]
+        levels = runs.report(warehouse, shown[0]["run_id"])["levels"] if shown else {}
+    run, newest = state["latest_run"], next(iter(state["published"]), None)
     print(f"home       {state['home']}\ncompany    {state['company'] or '– (nothing ran yet)'}")
     if run:
-        print(f"latest run {run['run_id']} as of {run['as_of_date']}: {run['state']}")
-        print(f"           {levels_in_words(run.get('levels', {})) or 'no levels'}")
+        how = " (a back-fill)" if run["is_backfill"] else ""
+        print(f"latest run {run['run_id']} as of {run['as_of_date']}: {run['state']}{how}")
+    if newest:
+        print(f"newest day {newest['as_of_date']}, published as run {newest['run_id']}")
+        print(f"           {levels_in_words(levels)}")
         for line in (run.get("message") or "").splitlines():
             print(f"           {line}")
     days = (f"{row['as_of_date']} (run {row['run_id']})" for row in state["published"])
