@@ -289,6 +289,24 @@ def test_status_says_whose_home_it_is_and_what_is_published(days: Home) -> None:
     assert f"latest run {latest['run_id']} as of {BACK_FILLED}: published (a back-fill)\n" in text
 
 
+def test_quarantine_lists_records_of_one_run_and_shows_each_as_it_was_read(days: Home) -> None:
+    newest = days.command("quarantine", "list", "--json").json
+    assert {row["run_id"] for row in newest} == {days.rows("select max(run_id) as n from ops.quarantine")[0]["n"]}
+    first = days.command("quarantine", "list", "--run", "1", "--json").json
+    keys = {row["key"]: row for row in first}
+    assert {"SO90000001", "HD90000001", "T9000001"} <= keys.keys(), "rows of a database and of a file"
+    table = days.command("quarantine", "list", "--run", "1").stdout.splitlines()
+    assert table[0] == "Run 1:"
+    assert any(" SO90000001 " in line and " sales.orders " in line for line in table)
+    shown = days.command("quarantine", "show", str(keys["SO90000001"]["id"])).json
+    assert shown == keys["SO90000001"]
+    assert shown["row_data"]["customer_id"] == "C000011"
+    assert days.command("quarantine", "list", "--run", "999").stdout == "Run 999 has no row in quarantine.\n"
+    nothing = days.command("quarantine", "show", "0")
+    assert (nothing.code, nothing.stdout) == (2, "")
+    assert "take an id of: EARLY_WARNING_HOME=" in nothing.stderr
+
+
 QUERY = (
     "select 1 as number, 2.50 as amount, 'a,b' as text, null as nothing, date '2026-06-30' as day, array['x'] as codes"
 )

@@ -139,12 +139,15 @@ def _parser() -> argparse.ArgumentParser:
         single.set_defaults(command=command)
 
     quarantine = commands.add_parser("quarantine", help="rows that could not be used").add_subparsers(
-        required=True, metavar="list"
+        required=True, metavar="list|show"
     )
     unusable = quarantine.add_parser("list", help="those of one run: which record, where, why, what to do")
     unusable.add_argument("--run", type=int, help="run_id (default: the newest run that has any)")
     unusable.add_argument("--json", action="store_true")
     unusable.set_defaults(command=_quarantine_list)
+    unusable = quarantine.add_parser("show", help="one row as it was read, and what is wrong with it, as JSON")
+    unusable.add_argument("id", type=int, help="the id that `quarantine list` shows")
+    unusable.set_defaults(command=_quarantine_show)
 
     upkeep = commands.add_parser("upkeep", help="drop what company.yml's retention no longer keeps")
     upkeep.add_argument("--company", type=Path, default=PROJECT / "company", help="company folder (default: company/)")
@@ -454,19 +457,19 @@ def _status(options: argparse.Namespace) -> int:
             "mails_waiting": warehouse.rows("select count(*) as n from ops.outbox where state = 'pending'")[0]["n"],
             "upkeep": next(iter(warehouse.rows("select * from ops.upkeep order by upkeep_id desc limit 1")), None),
         }
+        shown = state["published"][:1]
+        levels = runs.report(warehouse, shown[0]["run_id"])["levels"] if shown else {}
     if options.json:
         print(json.dumps(state, ensure_ascii=False, default=str))
         return DONE
-        shown = state["published"][:1]
-        levels = runs.report(warehouse, shown[0]["run_id"])["levels"] if shown else {}
     run, newest = state["latest_run"], next(iter(state["published"]), None)
     print(f"home       {state['home']}\ncompany    {state['company'] or '– (nothing ran yet)'}")
-    if run:
-        how = " (a back-fill)" if run["is_backfill"] else ""
-        print(f"latest run {run['run_id']} as of {run['as_of_date']}: {run['state']}{how}")
     if newest:
         print(f"newest day {newest['as_of_date']}, published as run {newest['run_id']}")
         print(f"           {levels_in_words(levels)}")
+    if run:
+        how = " (a back-fill)" if run["is_backfill"] else ""
+        print(f"latest run {run['run_id']} as of {run['as_of_date']}: {run['state']}{how}")
         for line in (run.get("message") or "").splitlines():
             print(f"           {line}")
     days = (f"{row['as_of_date']} (run {row['run_id']})" for row in state["published"])
@@ -574,16 +577,30 @@ def _known_mail() -> Iterator[Any]:
 
 
 def _quarantine_list(options: argparse.Namespace) -> int:
+    from early_warning.landing.quarantine import quarantine_list
+
     with _migrated() as warehouse:
-        rows = warehouse.rows(
-            "select data_set, source_file as file, source_row as row, column_name as column, reason, remedy, row_data"
-            " from ops.quarantine where run_id = (select max(run_id) from ops.run) order by quarantine_id"
-        )
+        rows = quarantine_list(warehouse, options.run)
     if options.json:
         print(json.dumps(rows, ensure_ascii=False, default=str))
+    elif not rows:
+        print(f"Run {options.run} has no row in quarantine." if options.run else "No row is in quarantine.")
     else:
-        fields = ("data_set", "file", "row", "column", "reason", "remedy")
+        fields = ("id", "data_set", "key", "file", "row", "column", "reason", "remedy")
+        print(f"Run {rows[0]['run_id']}:")
         _print_table(fields, [[row[name] for name in fields] for row in rows])
+    return DONE
+
+
+def _quarantine_show(options: argparse.Namespace) -> int:
+    from early_warning.landing.quarantine import quarantine_show
+
+    with _migrated() as warehouse:
+        row = quarantine_show(warehouse, options.id)
+    if row is None:
+        what = f"no row in quarantine has the id {options.id}"
+        raise ConfigurationError.about(what, f"take an id of: {typed('quarantine', 'list')}")
+    print(json.dumps(row, ensure_ascii=False, indent=2, default=str))
     return DONE
 
 
