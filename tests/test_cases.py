@@ -108,6 +108,8 @@ def test_case_is_opened_handled_and_comes_back_with_the_next_measure(warehouse: 
     assert owing["deadline_at"] == datetime(2025, 7, 1, 16, tzinfo=UTC)
     assert (angry["warning_level"], angry["is_joint"], angry["departments"]) == (3, False, ["service"])
     assert angry["deadline_at"] == datetime(2025, 7, 5, 16, tzinfo=UTC)
+    assert first["warnings"]["Owing"]["told_departments"] == ["finance", "sales"]
+    assert first["warnings"]["Angry"]["told_departments"] == ["product", "service"]  # service acts, product hears of it
     assert first["warnings"]["Owing"]["case_id"] == owing["case_id"]
     assert first["warnings"]["Owing"]["deadline_at"] == owing["deadline_at"]
     measures = {(each["customer_id"], each["department"]): each for each in first["actions"]}

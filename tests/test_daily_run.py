@@ -236,7 +236,7 @@ def test_no_mail_of_any_day_came_twice(told: dict[str, Any]) -> None:
     assert {mail["state"] for mail in told["outbox"]} == {"sent"}
 
 
-def test_summary_tells_a_newcomer_what_became_of_the_day(told: dict[str, Any]) -> None:
+def test_summary_tells_a_newcomer_what_became_of_the_day(told: dict[str, Any], days: Home) -> None:
     said = Answer(**told["back-fill"]).stderr
     for part in (
         "published as run",
@@ -247,6 +247,7 @@ def test_summary_tells_a_newcomer_what_became_of_the_day(told: dict[str, Any]) -
         "0 written",
         "early-warning sql",
         "the next day",
+        f"EARLY_WARNING_HOME={days.folder} early-warning run --company {days.company}\n",
     ):
         assert part in said
 
@@ -282,7 +283,28 @@ def test_status_says_whose_home_it_is_and_what_is_published(days: Home) -> None:
     assert status["mails_waiting"] == 0
     text = days.command("status").stdout
     assert "华辰工业品有限公司" in text
-    assert INTRADAY in text
+    newest, latest = status["published"][0], status["latest_run"]
+    assert latest["run_id"] > newest["run_id"], "the last command filled back a day"
+    assert f"newest day {INTRADAY}, published as run {newest['run_id']}\n           level 1 (very high): " in text
+    assert f"latest run {latest['run_id']} as of {BACK_FILLED}: published (a back-fill)\n" in text
+
+
+def test_quarantine_lists_records_of_one_run_and_shows_each_as_it_was_read(days: Home) -> None:
+    newest = days.command("quarantine", "list", "--json").json
+    assert {row["run_id"] for row in newest} == {days.rows("select max(run_id) as n from ops.quarantine")[0]["n"]}
+    first = days.command("quarantine", "list", "--run", "1", "--json").json
+    keys = {row["key"]: row for row in first}
+    assert {"SO90000001", "HD90000001", "T9000001"} <= keys.keys(), "rows of a database and of a file"
+    table = days.command("quarantine", "list", "--run", "1").stdout.splitlines()
+    assert table[0] == "Run 1:"
+    assert any(" SO90000001 " in line and " sales.orders " in line for line in table)
+    shown = days.command("quarantine", "show", str(keys["SO90000001"]["id"])).json
+    assert shown == keys["SO90000001"]
+    assert shown["row_data"]["customer_id"] == "C000011"
+    assert days.command("quarantine", "list", "--run", "999").stdout == "Run 999 has no row in quarantine.\n"
+    nothing = days.command("quarantine", "show", "0")
+    assert (nothing.code, nothing.stdout) == (2, "")
+    assert "take an id of: EARLY_WARNING_HOME=" in nothing.stderr
 
 
 QUERY = (
@@ -518,7 +540,7 @@ VIEWS = {
         "is_held_back": "boolean",
         "policy_hash": "text",
         "uncapped_level": "integer",
-        "departments": "text[]",
+        "told_departments": "text[]",
     },
     "indicator_values": _KEYS
     | {

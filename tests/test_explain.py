@@ -34,6 +34,11 @@ def warned(home: Home, level: int) -> dict[str, object]:
     return row
 
 
+def overtaken(text: str) -> list[str]:
+    """The rules that are told to be overtaken by graver ones."""
+    return re.findall(r"(\w+)(?:,| \(level)", text.partition("  Overtaken by what is graver: ")[2].partition("\n")[0])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_warning_is_explained_by_its_rules_indicators_and_parameters(first_day: Home, level: int) -> None:
@@ -43,7 +48,7 @@ def test_warning_is_explained_by_its_rules_indicators_and_parameters(first_day: 
     assert f"{warning['customer_name']} ({warning['customer_id']}), 30 June 2026" in answer.stdout
     assert f"Holds level {level}" in answer.stdout
     for rule in warning["rule_codes"]:
-        assert f"  {rule}, level " in answer.stdout
+        assert f"  {rule}, level {level} " in answer.stdout or rule in overtaken(answer.stdout)
     with (POLICY / "indicator_parameters.csv").open(encoding="utf-8", newline="") as lines:
         parameters = [(row["indicator_code"], row["parameter"]) for row in csv.DictReader(lines)]
     paragraphs = answer.stdout.split("\n\n")
@@ -54,6 +59,42 @@ def test_warning_is_explained_by_its_rules_indicators_and_parameters(first_day: 
             assert indicator != code or f" {parameter} " in paragraph
         for kind in declared()[code].evidence:
             assert f"  {kind}" in paragraph
+
+
+@pytest.mark.slow
+def test_rule_that_counts_says_what_it_asked_for_and_which_indicators_it_counted(first_day: Home) -> None:
+    query = (
+        "select customer_id, array_agg(indicator_code order by indicator_code) as codes,"
+        " array_agg(distinct family order by family) as families from bi.indicator_values join bi.warnings"
+        " using (customer_id) where state = 'serious' and 'three_serious_families' = any(rule_codes)"
+        " group by customer_id order by customer_id limit 1"
+    )
+    [row] = first_day.command("sql", query, "--format", "json").json
+    lines = first_day.command("explain", row["customer_id"]).stdout.splitlines()
+    [rule] = [number for number, line in enumerate(lines) if line.startswith("  three_serious_families, level 1")]
+    asked, counted = lines[rule + 1 : rule + 3]
+    assert asked == "    asked: at least 3 indicators serious in 3 different families, demand or arrears among them"
+    number, families = len(row["codes"]), len(row["families"])
+    assert counted.startswith(f"    counted: {number} in {families} families (")
+    named = re.findall(r"(\w+): ([^;)]*)", counted.partition("(")[2])
+    assert [family for family, _ in named] == row["families"]
+    assert sorted(code for _, codes in named for code in codes.split(", ")) == row["codes"]
+
+
+@pytest.mark.slow
+def test_amounts_carry_the_currency(first_day: Home) -> None:
+    query = (
+        "select customer_id, open_balance_amount from bi.customers join bi.warnings using (customer_id)"
+        " where 'overdue_ratio' = any(indicator_codes) order by customer_id limit 1"
+    )
+    [row] = first_day.command("sql", query, "--format", "json").json
+    text = first_day.command("explain", row["customer_id"]).stdout
+    [paragraph] = [each for each in text.split("\n\n") if each.startswith("overdue_ratio ")]
+    _, sentence, *_ = paragraph.splitlines()
+    assert re.match(r"  CNY [\d,.]+ overdue, .* of a usual month's CNY [\d,.]+: more than", sentence)
+    assert re.search(r"\n    [\d-]+  \w+: CNY [\d,.]*\d unpaid", paragraph)
+    assert f"  owes CNY {row['open_balance_amount']:,}\n" in text
+    assert re.search(r"; CNY [\d,.]*\d at risk\.\n", text)
 
 
 @pytest.mark.slow
@@ -102,7 +143,8 @@ def test_orders_that_are_shown_make_the_value(first_day: Home) -> None:
     assert heading == f"  orders from {row['window_start']} to {row['window_end']}:"
     months: Counter[str] = Counter()
     for line in shown:
-        day, _, amount = line.split()
+        day, _, currency, amount = line.split()
+        assert currency == "CNY"
         assert row["window_start"] <= day <= row["window_end"]
         months[day[:7]] += Decimal(amount.replace(",", ""))
     assert max(months.values()) == Decimal(str(row["value"]))
@@ -188,8 +230,7 @@ def test_rules_say_what_was_asked_and_the_case_who_hears_of_it_and_what_is_late(
 ) -> None:
     policy = changed_policy(tmp_path / "policy", "hysteresis_and_budget", owner_budget="1")
     land(warehouse, read_world(EXAMPLE), TIME_ZONE, policy)
-    for day in RUN_DATES[1:]:
-        judge_by_sql(warehouse, Moment.midnight_after(day, TIME_ZONE), TIME_ZONE)
+    judged = [judge_by_sql(warehouse, Moment.midnight_after(day, TIME_ZONE), TIME_ZONE) for day in RUN_DATES[1:]]
     cases = warehouse.rows(
         "select customer_id, deadline_at < as_of_at as is_late, is_held_back from marts.fct_warning_cases"
         " join ops.run using (run_id, as_of_date) where as_of_date = %s and closed_on is null and handled_at is null",
@@ -199,11 +240,19 @@ def test_rules_say_what_was_asked_and_the_case_who_hears_of_it_and_what_is_late(
     assert {case["is_late"] for case in cases} == {case["is_held_back"] for case in cases} == {True, False}
     for case in cases:
         text = told[case["customer_id"]]
+        assert "knows them" not in text
         assert (", which has passed." in text) == case["is_late"]
-        assert ("Who stands in for its owner is not mailed about it today" in text) == case["is_held_back"]
+        assert ("Who stands in for the owner is not mailed about the case today" in text) == case["is_held_back"]
     held_back = next(case["customer_id"] for case in cases if case["is_held_back"])
     warehouse.execute("update marts.dim_customers set owner_email = 'li@example.cn' where customer_id = %s", held_back)
-    assert "Its owner is not mailed about it today" in explain(warehouse, held_back)
+    assert "The owner is not mailed about the case today" in explain(warehouse, held_back)
+
+    early = explain(warehouse, held_back, RUN_DATES[1]).splitlines()
+    whose = f"as run {judged[-1]} of 30 June 2025 knows them"
+    assert early[-1] == f"The rows: {whose}."
+    kinds = [line for line in early if re.match(f"  ({'|'.join(EVIDENCE)}) (from|until) ", line)]
+    assert kinds
+    assert all(line.removesuffix(" none").endswith(f", {whose}:") for line in kinds)
 
     text = "\n".join(told.values())
     assert "    order_amount is serious (asked: serious)\n" in text

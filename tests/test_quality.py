@@ -285,13 +285,17 @@ def test_bad_rows_are_named_with_remedy(
             {"rows": 90, "quarantined": 10},
             {},
             "fail",
-            ["quarantined_share 0.1", "rows 90", "max_quarantine_share in source"],
+            [
+                "found 10 rows in quarantine beside 90 usable",
+                "a share of 0.1, allowed 0.02",
+                "max_quarantine_share in source",
+            ],
         ),
         (
             {"rows": 90, "quarantined": 10},
             {"max_quarantine_share": 0.1},
             "warn",
-            ["quarantined_within_limit 10", "ops.quarantine"],
+            ["found 10 rows in quarantine", "`early-warning quarantine list`"],
         ),
         ({"rows": 60, "previous_rows": 100, "mode": "snapshot"}, {}, "warn", ["shrunk_share 0.4", "previous_rows 100"]),
         (
@@ -301,9 +305,19 @@ def test_bad_rows_are_named_with_remedy(
             ["shrunk_share 0.6", "deliver the whole file"],
         ),
         ({"rows": 40, "previous_rows": 100}, {}, "pass", []),
-        ({"rows": 0, "mode": "snapshot"}, {}, "fail", ["a snapshot is not empty", "why the export is empty"]),
+        (
+            {"rows": 0, "mode": "snapshot"},
+            {},
+            "fail",
+            ["found 0 usable rows", "expected: a snapshot is not empty", "why the export is empty"],
+        ),
         ({"rows": 0}, {}, "pass", []),
-        ({"state": "rejected"}, {}, "fail", ["delivered at least once", "check path and files in source.yml"]),
+        (
+            {"state": "rejected"},
+            {},
+            "fail",
+            ["found no delivery of it", "delivered at least once", "check path and files in source.yml"],
+        ),
     ],
 )
 def test_delivery_is_held_to_its_limits(
@@ -400,8 +414,12 @@ def test_landing_of_known_customers_passes(warehouse: Warehouse) -> None:
 @pytest.mark.parametrize(
     ("limit", "verdict", "words"),
     [
-        (0.4, "fail", ["orphan_share 0.5", "orphans 1", f"example C9 in {FILE} row 3", "→ deliver these customers"]),
-        (0.5, "warn", ["orphans_within_limit 1", f"example C9 in {FILE} row 3", "→ deliver these customers"]),
+        (
+            0.4,
+            "fail",
+            ["found 1 of 2 rows", "a share of 0.5, allowed 0.4", f"C9 in {FILE} row 3", "→ deliver these customers"],
+        ),
+        (0.5, "warn", ["found 1 of 2 rows", f"such as C9 in {FILE} row 3", "→ deliver these customers"]),
     ],
 )
 def test_orphans_are_held_to_the_limit(warehouse: Warehouse, limit: float, verdict: str, words: list[str]) -> None:
@@ -431,7 +449,7 @@ def test_customers_of_earlier_batches_are_known(warehouse: Warehouse) -> None:
 def test_landing_without_customers_fails(warehouse: Warehouse) -> None:
     result = check_landing(warehouse, open_run(warehouse), [source("sales", "sales.customers", "sales.orders")])
     assert result.verdict == "fail"
-    assert "sales.customers: sales.customers holds customers" in result.messages[0]
+    assert "sales.customers: found 0 customers; expected: sales.customers holds customers" in result.messages[0]
 
 
 def test_customers_alone_are_told(warehouse: Warehouse) -> None:
@@ -552,17 +570,17 @@ def test_good_marts_pass(marts: Warehouse) -> None:
         ({"levels": [{**WARNING, "money_at_risk_amount": -1}]}, "fail", ["money_at_risk_amount -1"]),
         ({"levels": [{**WARNING, "money_at_risk_amount": None}]}, "fail", ["column money_at_risk_amount"]),
         ({"levels": [WARNING, {**WARNING, "customer_id": "C99"}]}, "fail", ["strangers 1"]),
-        ({"states": {"C31": "active"}}, "fail", ["unjudged_active 1"]),
+        ({"states": {"C31": "active"}}, "fail", ["found 1 of 31 active customers not judged"]),
         ({"states": {"C31": "gone"}}, "fail", ["marts.dim_customers, column state", "customer_id C31"]),
         (
             {"levels": [{**WARNING, "customer_id": f"C{number}", "warning_level": 1} for number in (1, 2)]},
             "warn",
-            ["level_1_share 0.0667", "active 30", "level_rules.csv"],
+            ["found a share of 0.0667 of 30 active customers with level 1", "level_rules.csv"],
         ),
         (
             {"levels": [{**WARNING, "customer_id": f"C{number}", "warning_level": 2} for number in range(1, 6)]},
             "warn",
-            ["level_2_share 0.1667"],
+            ["found a share of 0.1667 of 30 active customers"],
         ),
         ({"indicators": [{**INDICATOR, "state": "unknown", "unknown_reason": "no_data"}]}, "warn", ["unknown_share 1"]),
     ],
@@ -607,7 +625,7 @@ def test_customers_lost_since_the_run_before_are_noticed(marts: Warehouse, extra
     build(marts, run_id)
     result = check_marts(marts, run_id)
     assert result.verdict == verdict
-    assert all(f"customers 30, customers_before {30 + extra}" in message for message in result.messages)
+    assert all(f"found 30 customers, {30 + extra} in the run before" in message for message in result.messages)
 
 
 def test_run_that_judges_nobody_fails(marts: Warehouse) -> None:

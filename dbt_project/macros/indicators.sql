@@ -64,3 +64,17 @@ array[
 {%- endfor -%}
 {{ bits.text }}::varbit
 {%- endmacro -%}
+
+{#- The unit of a row's figures: the policy's, but where a model says that what it tells without a baseline is another
+    kind of figure. -#}
+{%- macro unit(row, of_policy) -%}
+case
+    {%- for code in indicator_codes() if execute %}
+    {%- set other = graph.nodes['model.early_warning.ind_' ~ code].config.meta.unit_without_baseline %}
+    {%- if other %}
+    when {{ row }}.indicator_code = '{{ code }}' and {{ row }}.value is not null and {{ row }}.baseline is null then '{{ other }}'
+    {%- endif %}
+    {%- endfor %}
+    else {{ of_policy }}
+end
+{%- endmacro -%}

@@ -29,7 +29,7 @@ from early_warning.embedded import postgres, stack
 from early_warning.embedded.account import PostgresUnavailable
 from early_warning.problems import ConfigurationError
 from early_warning.runs import Moment
-from early_warning.settings import PROJECT, Company, home, load_company
+from early_warning.settings import PROJECT, Company, home, load_company, typed
 from early_warning.summary import levels_in_words, summary
 from early_warning.verify import verify
 from early_warning.warehouse import Warehouse, migrate
@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     outbox = commands.add_parser("outbox", help="the mails and what became of them").add_subparsers(
         required=True, metavar="list|show|resend"
     )
-    listing = outbox.add_parser("list", help="every mail, newest first")
+    listing = outbox.add_parser("list", help="every mail, the newest last")
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(command=_outbox_list)
     for name, text, command in (
@@ -139,11 +139,15 @@ def _parser() -> argparse.ArgumentParser:
         single.set_defaults(command=command)
 
     quarantine = commands.add_parser("quarantine", help="rows that could not be used").add_subparsers(
-        required=True, metavar="list"
+        required=True, metavar="list|show"
     )
-    unusable = quarantine.add_parser("list", help="those of the newest run: where, why, what to do")
+    unusable = quarantine.add_parser("list", help="those of one run: which record, where, why, what to do")
+    unusable.add_argument("--run", type=int, help="run_id (default: the newest run that has any)")
     unusable.add_argument("--json", action="store_true")
     unusable.set_defaults(command=_quarantine_list)
+    unusable = quarantine.add_parser("show", help="one row as it was read, and what is wrong with it, as JSON")
+    unusable.add_argument("id", type=int, help="the id that `quarantine list` shows")
+    unusable.set_defaults(command=_quarantine_show)
 
     upkeep = commands.add_parser("upkeep", help="drop what company.yml's retention no longer keeps")
     upkeep.add_argument("--company", type=Path, default=PROJECT / "company", help="company folder (default: company/)")
@@ -161,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     if (options.as_of and (options.first or options.last)) or bool(options.first) != bool(options.last):
         raise ConfigurationError.about("--as-of and --from/--to don't go together", "give one day, or --from and --to")
-    company, _ = tasks.check_configuration(options.company)
+    company, _, notices = tasks.check_configuration(options.company)
     asked = _asked(options, company.time_zone)
     with _warehouse() as warehouse:
         migrate(warehouse)
@@ -172,7 +176,7 @@ def _run(options: argparse.Namespace) -> int:
             reports = [*_run_moments(warehouse, company, asked, run_dag)]
     if options.json:
         print(json.dumps({"runs": reports}, ensure_ascii=False, default=str))
-    print(summary(company, home(), reports), file=sys.stderr)
+    print(summary(company, home(), reports, notices), file=sys.stderr)
     return max((_EXIT_OF_STATE.get(report["state"], FAILED) for report in reports), default=DONE)
 
 
@@ -322,7 +326,9 @@ def _warehouse() -> Iterator[Warehouse]:
 
 
 def _up(options: argparse.Namespace) -> int:
-    company, _ = tasks.check_configuration(options.company)
+    company, _, notices = tasks.check_configuration(options.company)
+    for notice in notices:
+        print(notice, file=sys.stderr)
     print("Airflow starts; that takes about a minute", file=sys.stderr)
     with _migrated() as warehouse:
         tasks.enrol(warehouse, company)
@@ -330,7 +336,7 @@ def _up(options: argparse.Namespace) -> int:
         found = stack.up(home())
     print(
         f"Airflow is up: {found.url}\n  user      {stack.USER}\n  password  in {found.password_file}\n"
-        f"  logs      in {home() / 'airflow'}\n  `make down` stops it",
+        f"  logs      in {home() / 'airflow'}\n  stop it   {typed('down')}",
         file=sys.stderr,
     )
     return DONE
@@ -345,7 +351,7 @@ def _airflow(options: argparse.Namespace) -> int:
     with _migrated() as warehouse:
         company = warehouse.rows("select folder from ops.company")
         if not company:
-            raise ConfigurationError.about("nothing ran in this home yet", "type `early-warning run` or `up` first")
+            raise ConfigurationError.about("nothing ran in this home yet", f"type first: {typed('run')}")
         _enter_environment(warehouse, load_company(Path(company[0]["folder"])))
         return subprocess.run([sys.executable, "-m", "airflow", *options.words], check=False).returncode  # noqa: S603
 
@@ -415,7 +421,7 @@ def _backtest(options: argparse.Namespace) -> int:
             " from ops.publication join ops.run using (run_id) order by publication.as_of_date desc limit 1) as newest"
         )
         if not in_force:
-            raise ConfigurationError.about("nothing is published in this home yet", "type `early-warning run` first")
+            raise ConfigurationError.about("nothing is published in this home yet", f"type first: {typed('run')}")
         [company] = in_force
         trial = policy.load(options.policy or Path(company["folder"]) / "policy")
         policy.store(warehouse, trial)
@@ -451,14 +457,19 @@ def _status(options: argparse.Namespace) -> int:
             "mails_waiting": warehouse.rows("select count(*) as n from ops.outbox where state = 'pending'")[0]["n"],
             "upkeep": next(iter(warehouse.rows("select * from ops.upkeep order by upkeep_id desc limit 1")), None),
         }
+        shown = state["published"][:1]
+        levels = runs.report(warehouse, shown[0]["run_id"])["levels"] if shown else {}
     if options.json:
         print(json.dumps(state, ensure_ascii=False, default=str))
         return DONE
-    run = state["latest_run"]
+    run, newest = state["latest_run"], next(iter(state["published"]), None)
     print(f"home       {state['home']}\ncompany    {state['company'] or '– (nothing ran yet)'}")
+    if newest:
+        print(f"newest day {newest['as_of_date']}, published as run {newest['run_id']}")
+        print(f"           {levels_in_words(levels)}")
     if run:
-        print(f"latest run {run['run_id']} as of {run['as_of_date']}: {run['state']}")
-        print(f"           {levels_in_words(run.get('levels', {})) or 'no levels'}")
+        how = " (a back-fill)" if run["is_backfill"] else ""
+        print(f"latest run {run['run_id']} as of {run['as_of_date']}: {run['state']}{how}")
         for line in (run.get("message") or "").splitlines():
             print(f"           {line}")
     days = (f"{row['as_of_date']} (run {row['run_id']})" for row in state["published"])
@@ -562,20 +573,34 @@ def _known_mail() -> Iterator[Any]:
     try:
         yield digest
     except digest.UnknownMail as error:
-        raise ConfigurationError.about(str(error), "take an id from `early-warning outbox list`") from None
+        raise ConfigurationError.about(str(error), f"take an id of: {typed('outbox', 'list')}") from None
 
 
 def _quarantine_list(options: argparse.Namespace) -> int:
+    from early_warning.landing.quarantine import quarantine_list
+
     with _migrated() as warehouse:
-        rows = warehouse.rows(
-            "select data_set, source_file as file, source_row as row, column_name as column, reason, remedy, row_data"
-            " from ops.quarantine where run_id = (select max(run_id) from ops.run) order by quarantine_id"
-        )
+        rows = quarantine_list(warehouse, options.run)
     if options.json:
         print(json.dumps(rows, ensure_ascii=False, default=str))
+    elif not rows:
+        print(f"Run {options.run} has no row in quarantine." if options.run else "No row is in quarantine.")
     else:
-        fields = ("data_set", "file", "row", "column", "reason", "remedy")
+        fields = ("id", "data_set", "key", "file", "row", "column", "reason", "remedy")
+        print(f"Run {rows[0]['run_id']}:")
         _print_table(fields, [[row[name] for name in fields] for row in rows])
+    return DONE
+
+
+def _quarantine_show(options: argparse.Namespace) -> int:
+    from early_warning.landing.quarantine import quarantine_show
+
+    with _migrated() as warehouse:
+        row = quarantine_show(warehouse, options.id)
+    if row is None:
+        what = f"no row in quarantine has the id {options.id}"
+        raise ConfigurationError.about(what, f"take an id of: {typed('quarantine', 'list')}")
+    print(json.dumps(row, ensure_ascii=False, indent=2, default=str))
     return DONE
 
 

@@ -12,6 +12,7 @@ A parameter is `more` where the greater value is graver, `less` where the smalle
 share one value. `measures` are named figures that level rules may compare. `explain` shows rows of the kinds named as
 `evidence` and says what `clears` it, with the customer's own parameters of the watch state filled in. Without the data
 sets that it `needs` nobody is judged, so a model need not ask. `is_watch_only` marks one without a serious state.
+`unit_without_baseline` (read by dbt alone) is the unit of what it tells without a baseline, if the policy's is not.
 """
 
 from __future__ import annotations

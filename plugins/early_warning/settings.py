@@ -8,6 +8,8 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import date
@@ -210,6 +212,19 @@ def home() -> Path:
 def company_folder() -> Path:
     """The company this process works for: $EARLY_WARNING_COMPANY, or the checkout's company/."""
     return Path(os.environ.get("EARLY_WARNING_COMPANY") or PROJECT / "company")
+
+
+def typed(*words: str, company: Path | None = None) -> str:
+    """A command line for people to paste where this one was typed: the same program, home and company folder."""
+    program = sys.argv[0] if Path(sys.argv[0]).name == "early-warning" else "early-warning"
+    state = [] if home() == Path(".early_warning").resolve() else [f"EARLY_WARNING_HOME={shlex.quote(str(home()))}"]
+    chosen = [] if company in (None, PROJECT / "company") else ["--company", str(company)]
+    return " ".join([*state, shlex.quote(program), *map(_quoted, (*words, *chosen))])
+
+
+def _quoted(word: str) -> str:
+    """Quote for a shell, SQL with its single quotes between double ones."""
+    return f'"{word}"' if "'" in word and not set(word) & set('"$`\\!') else shlex.quote(word)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from early_warning.settings import PROJECT, Company
+from early_warning.problems import Problem
+from early_warning.settings import Company, typed
 
 _GATES = "select gate, message from bi.gates where verdict <> 'pass' and run_id = "
 _WARNINGS = (
@@ -16,14 +17,15 @@ _WARNINGS = (
 _LEVELS = {"1": "very high", "2": "high", "3": "slight"}
 
 
-def summary(company: Company, home: Path, reports: list[dict[str, Any]]) -> str:
-    """Say what became of the runs, of the last one in full. Plain text, a few lines."""
+def summary(company: Company, home: Path, reports: list[dict[str, Any]], notices: Iterable[Problem] = ()) -> str:
+    """Say what became of the runs, of the last one in full, and what of the configuration is odd. Plain text."""
     if not reports:
         return "Nothing was due."
     *earlier, last = reports
     lines = [f"{run['as_of_date']}: {run['state']}" for run in earlier]
     lines.append("")
     lines += _published(company, last) if last["state"] == "published" else _not_published(last)
+    lines += [f"  notice      {notice}" for notice in notices]
     lines += ["", *_next_steps(company, home, last)]
     return "\n".join(lines)
 
@@ -81,17 +83,16 @@ def _gates(run: dict[str, Any]) -> list[str]:
 
 
 def _next_steps(company: Company, home: Path, run: dict[str, Any]) -> list[str]:
-    command = sys.argv[0] if sys.argv[0].endswith("early-warning") else "early-warning"
-    again = f"{command} run" + ("" if company.folder == PROJECT / "company" else f" --company {company.folder}")
+    again = typed("run", company=company.folder)
     steps = {}
     if run["mails"]["composed"] and (home / "mail").exists():
-        steps["read the mails"] = f"open {home / 'mail'}/*.html, or: {command} outbox list"
+        steps["read the mails"] = f"open {home / 'mail'}/*.html, or: {typed('outbox', 'list')}"
     if run["state"] == "published" and any(gate["warnings"] for gate in run["gates"]):
-        steps["what gates said"] = f'{command} sql "{_GATES}{run["run_id"]}"'
+        steps["what gates said"] = typed("sql", f"{_GATES}{run['run_id']}")
     if any(batch["quarantined"] for batch in run["batches"].values()):
-        steps["unusable rows"] = f"{command} quarantine list"
+        steps["unusable rows"] = typed("quarantine", "list")
     if run["state"] == "published":
-        steps["query"] = f'{command} sql "{_WARNINGS.replace("DAY", run["as_of_date"])}"'
+        steps["query"] = typed("sql", _WARNINGS.replace("DAY", run["as_of_date"]))
         steps["change a rule"] = f"edit {company.policy_folder}/*.csv, then: {again} --as-of {run['as_of_date']}"
         steps["the next day"] = again
     else:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from early_warning import policy, runs
 from early_warning.problems import ConfigurationError, GateStopped, Problem
-from early_warning.settings import Company, DatabaseSource, Mute, Source, company_folder, home, load_company
+from early_warning.settings import Company, DatabaseSource, Mute, Source, company_folder, home, load_company, typed
 from early_warning.smtp import SmtpSettings
 from early_warning.warehouse import Warehouse
 
@@ -40,7 +40,7 @@ def warehouse() -> Warehouse:
         return Warehouse(os.environ["EARLY_WARNING_DSN"], os.environ["EARLY_WARNING_READER_DSN"])
     except KeyError as error:
         raise ConfigurationError.about(
-            f"{error.args[0]} is not set", "set it to a libpq connection string, or use `early-warning run`"
+            f"{error.args[0]} is not set", f"set it to a libpq connection string, or use: {typed('run')}"
         ) from None
 
 
@@ -50,7 +50,7 @@ def open_run(as_of: str) -> int:
     Raises:
         ConfigurationError: with everything wrong with company folder or policy, before anything is extracted.
     """
-    current, rules = check_configuration(company_folder())
+    current, rules, _ = check_configuration(company_folder())
     moment = runs.Moment.parse(as_of, current.time_zone)
     enrol(warehouse(), current)
     policy.store(warehouse(), rules)
@@ -62,8 +62,12 @@ def open_run(as_of: str) -> int:
     return run_id
 
 
-def check_configuration(folder: Path) -> tuple[Company, policy.Policy]:
-    """Read company folder, policy and mail server's address, and report what is wrong with all of them at once."""
+def check_configuration(folder: Path) -> tuple[Company, policy.Policy, tuple[Problem, ...]]:
+    """Read company folder, policy and mail server's address; also gives notices, of what is odd and stops nothing.
+
+    Raises:
+        ConfigurationError: with what is wrong with all of them at once.
+    """
     problems: list[Problem] = []
     current = rules = None
     try:
@@ -80,7 +84,24 @@ def check_configuration(folder: Path) -> tuple[Company, policy.Policy]:
         problems += error.problems
     if problems or current is None or rules is None:
         raise ConfigurationError(problems)
-    return current, rules
+    return current, rules, tuple(_unheaded(current, rules))
+
+
+def _unheaded(current: Company, rules: policy.Policy) -> Iterator[Problem]:
+    """Departments that indicators concern and nobody heads: nobody else gets a head's mail."""
+    headed = {one.department for one in current.recipients if one.role == "head"}
+    concerned: dict[str, list[str]] = {}
+    for indicator in rules.tables["indicators"]:
+        for department in (indicator["department"], *indicator["also_departments"]):
+            concerned.setdefault(department, []).append(indicator["indicator_code"])
+    for department in sorted(concerned.keys() - headed):
+        yield Problem(
+            f"{department} has no head, so its mails go to nobody (owners hear of their own customers all the same):"
+            f" {', '.join(sorted(concerned[department]))}",
+            f"add a line with role head and department {department}",
+            file="recipients.csv",
+            is_critical=False,
+        )
 
 
 def enrol(ledger: Warehouse, current: Company) -> None:
@@ -134,7 +155,7 @@ def simulate(current: Company, through: date) -> None:
     if crm is None:
         raise ConfigurationError.about(
             "EARLY_WARNING_DEMO_DSN is not set",
-            "set it to a database for the demo company's CRM, or use `early-warning run`",
+            f"set it to a database for the demo company's CRM, or use: {typed('run')}",
         )
     demo.prepare(home() / "demo", current.simulation, through, crm)
 

@@ -12,6 +12,7 @@ from typing import Any
 from early_warning import transform
 from early_warning.indicators import declared
 from early_warning.problems import ConfigurationError
+from early_warning.settings import typed
 from early_warning.warehouse import Warehouse
 
 _MOST_SHOWN = 20
@@ -64,7 +65,7 @@ def verify(warehouse: Warehouse, run_id: int) -> Verdict:
         run_id=run_id,
     )
     if not known:
-        raise ConfigurationError.about(f"there is no run {run_id}", "see `early-warning status` and bi.runs")
+        raise ConfigurationError.about(f"there is no run {run_id}", f"see bi.runs and: {typed('status')}")
     if known[0]["dropped_at"] or known[0]["state"] != "published":
         state = "its rows were dropped by the upkeep" if known[0]["dropped_at"] else f"it is {known[0]['state']}"
         raise ConfigurationError.about(f"run {run_id} can't be verified: {state}", "name a published run of bi.runs")

@@ -5,6 +5,8 @@ runs as (select * from {{ source('ops', 'run') }}),
 
 company as (select * from {{ source('ops', 'company') }}),
 
+indicators as (select * from {{ source('policy', 'indicators') }}),
+
 levels as (select * from {{ ref('fct_customer_levels') }} where warning_level is not null),
 
 customers as (select * from {{ ref('dim_customers') }}),
@@ -52,7 +54,15 @@ select
     coalesce(cases.is_held_back, false) as is_held_back,
     runs.policy_hash,
     levels.uncapped_level,
-    cases.departments
+    array(
+        select distinct told.department
+        from indicators
+        cross join lateral unnest(array[indicators.department] || indicators.also_departments) as told (department)
+        where
+            indicators.policy_hash = runs.policy_hash
+            and indicators.indicator_code = any(levels.indicator_codes)
+        order by told.department
+    ) as told_departments
 from levels
 inner join published on levels.run_id = published.run_id
 inner join runs on levels.run_id = runs.run_id

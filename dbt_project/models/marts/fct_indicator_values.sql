@@ -21,7 +21,7 @@ select
     judged.value,
     judged.baseline,
     judged.threshold,
-    indicators.unit,
+    {{ unit('judged', 'indicators.unit') }} as unit,
     judged.trend,
     judged.window_start,
     judged.window_end,

@@ -11,6 +11,8 @@ kept_sentences as (select * from {{ ref('kept_sentences') }}),
 
 names as (select * from {{ ref('indicator_names') }}),
 
+company as (select * from {{ source('ops', 'company') }}),
+
 breached as (
     select
         indicator_values.*,
@@ -50,6 +52,7 @@ placed as (
     select
         speaking.*,
         jsonb_build_object(
+            'currency', company.currency,
             'value_percent', {{ percent('speaking.value') }},
             'threshold_percent', {{ percent('speaking.threshold') }},
             'baseline_percent', {{ percent('speaking.baseline') }},
@@ -63,6 +66,7 @@ placed as (
             'days', {{ figure('speaking.window_end - speaking.window_start + 1', 0) }}
         ) as figures
     from speaking
+    cross join company
 )
 
 select

@@ -138,7 +138,7 @@ def _key(warehouse: Warehouse, mail_id: str) -> str:
     found = warehouse.rows("select mail_key from ops.outbox where starts_with(mail_key, %s) limit 2", mail_id)
     if len(found) != 1:
         how_many = "more than one mail's key begins" if found else "no mail's key begins"
-        raise UnknownMail(f"{how_many} with {mail_id!r}; `early-warning outbox list` shows the keys")
+        raise UnknownMail(f"{how_many} with {mail_id!r}")
     return str(found[0]["mail_key"])
 
 

@@ -9,8 +9,10 @@ but an expectation's type.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import great_expectations as gx
@@ -174,18 +176,20 @@ def _met(subject: Subject, expectation: Expectation) -> Finding:
 def _unmet(subject: Subject, expectation: Expectation, result: ExpectationValidationResult) -> list[Finding]:
     """Say where an expectation was not met: once, or once a row of a summary."""
     outcome = result.result or {}
-    text = _description(expectation)
     rows = _rows(outcome)
     if subject.is_summary and rows:
-        return [_finding(subject, expectation, text, [row]) for row in rows]
+        return [_finding(subject, expectation, _told(subject, expectation, row), [row]) for row in rows]
+    rows = rows[:_EXAMPLES]
+    examples = "; ".join(filter(None, dict.fromkeys(_example(subject, expectation, row) for row in rows)))
     failed, of = outcome.get("unexpected_count"), outcome.get("element_count")
-    if failed is None and rows:
-        failed = int(outcome["observed_value"])
-    elif failed is None and "observed_value" in outcome:
-        text += f", but found {outcome['observed_value']}"
-    elif failed is not None:
-        text += f", but not in {failed} of {of} rows"
-    return [_finding(subject, expectation, text, rows[:_EXAMPLES], failed)]
+    if failed is not None:
+        share = f"{failed} of {of} rows"
+        return [_finding(subject, expectation, f"{examples} ({share})" if examples else share, rows, failed)]
+    if rows:
+        return [_finding(subject, expectation, examples, rows, int(outcome["observed_value"]))]
+    missing = ((outcome.get("details") or {}).get("mismatched") or {}).get("missing")
+    found = f"no column {', '.join(missing)}" if missing else str(outcome.get("observed_value", "something else"))
+    return [_finding(subject, expectation, found, rows)]
 
 
 def _rows(outcome: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -202,16 +206,16 @@ def _rows(outcome: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _finding(
     subject: Subject,
     expectation: Expectation,
-    text: str,
+    found: str,
     rows: Sequence[Mapping[str, Any]],
     failed: int | None = None,
 ) -> Finding:
+    """Say what was found, then what was expected and why, and what to do."""
     meta = _meta(expectation)
-    examples = "; ".join(filter(None, dict.fromkeys(_example(subject, expectation, row) for row in rows)))
     first = rows[0] if rows else {}
     data_set = first.get("data_set", subject.data_set) if subject.is_summary else subject.data_set
     problem = Problem(
-        "; ".join(filter(None, (f"{text} ({examples})" if examples else text, meta.get("reason")))),
+        "; ".join(filter(None, (f"found {found}", f"expected: {_description(expectation)}", meta.get("reason")))),
         meta.get("remedy", f"see {subject.file}"),
         source=subject.source,
         data_set=data_set,
@@ -223,6 +227,14 @@ def _finding(
     return Finding(
         _name(expectation), data_set, problem.is_critical, is_met=False, message=str(problem), failed_rows=failed
     )
+
+
+def _told(subject: Subject, expectation: Expectation, row: Mapping[str, Any]) -> str:
+    """What a row of a summary says: in the words that the expectation has for it (`found`), else column by column."""
+    words = _meta(expectation).get("found")
+    if not words:
+        return _example(subject, expectation, row) or "otherwise"
+    return str(words).format_map(defaultdict(lambda: "–", {name: _value(value) for name, value in row.items()}))
 
 
 def _example(subject: Subject, expectation: Expectation, row: Mapping[str, Any]) -> str:
@@ -244,6 +256,8 @@ def _place(row: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
     return f"{value:.10g}" if isinstance(value, float) else "null" if value is None else str(value)
 
 

@@ -96,4 +96,13 @@ def negative_feedback(facts: Facts) -> Reading:
         is_breached = usual > 0 and value > threshold and value >= policy.count(code, "count", grade)
         return Look(is_breached, value, usual, threshold, moment.last_days(days))
 
-    return Reading([branch], trend=trend(facts, code, lambda month: Fraction(by_month[month]), usual))
+    def is_breached(grade: Grade) -> bool:
+        look = branch(grade)
+        return isinstance(look, Look) and look.is_breached
+
+    told: Grade = "watch" if is_breached("watch") and not is_breached("serious") else "serious"
+    return Reading(
+        [branch],
+        {"least_feedback": policy.count(code, "count", told)},
+        trend(facts, code, lambda month: Fraction(by_month[month]), usual),
+    )

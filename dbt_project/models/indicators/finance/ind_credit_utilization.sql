@@ -3,7 +3,7 @@
     'measures': ['credit_limit'],
     'needs': ['finance.invoices', 'finance.payments', 'finance.credit_terms'],
     'evidence': ['credit terms', 'open invoices'],
-    'clears': 'the open balance is at most {ratio} × the limit',
+    'clears': 'the open balance is at most {ratio} of the limit',
 }) }}
 
 -- 授信占用: the open balance against the credit limit.

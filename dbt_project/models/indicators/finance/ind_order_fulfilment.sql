@@ -3,7 +3,7 @@
     'measures': ['cancelled_orders'],
     'needs': ['sales.orders'],
     'evidence': ['cancelled orders'],
-    'clears': 'it cancelled at most {share} of its orders of the last {months} months, or under {min_cancelled}',
+    'clears': 'the customer cancelled at most {share} of the orders of the last {months} months, or fewer than {min_cancelled}',
 }) }}
 
 -- 订单履约率: the share of its orders of the last months that the customer itself cancelled.

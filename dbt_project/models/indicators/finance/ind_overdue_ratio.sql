@@ -3,7 +3,7 @@
     'measures': ['overdue_amount'],
     'needs': ['sales.orders', 'finance.invoices', 'finance.payments'],
     'evidence': ['unpaid invoices'],
-    'clears': 'at most {ratio} × the usual month is overdue',
+    'clears': 'at most {ratio} of a usual month is overdue',
 }) }}
 
 -- 欠款比例: the overdue amount against a usual month's orders.

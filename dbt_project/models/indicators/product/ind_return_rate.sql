@@ -12,7 +12,7 @@
         'measures': ['return_count'],
         'needs': ['sales.orders', 'sales.returns'],
         'evidence': ['returns'],
-        'clears': '{months} closed months bring under {min_returns} returns, or at most {baseline_factor} × the usual share',
+        'clears': 'there are fewer than {min_returns} in {months} closed months, or at most {baseline_factor} × the usual share',
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
 ) }}

@@ -11,7 +11,7 @@
         },
         'needs': ['sales.orders'],
         'evidence': ['orders'],
-        'clears': 'the mean order of the last {months} closed months comes to at least {baseline_share} × the baseline',
+        'clears': 'the mean order of the last {months} closed months comes to at least {baseline_share} of the usual order',
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
 ) }}

@@ -3,7 +3,7 @@
     'measures': ['signals', 'interested_signals'],
     'needs': ['sales.competitor_signals'],
     'evidence': ['competitor signals'],
-    'clears': 'fewer than {count} signals are seen in {window_days} days',
+    'clears': 'the signals of the last {window_days} days are fewer than {count}',
 }) }}
 
 -- 竞争对手动态: signs of a competitor at the customer; serious with the customer's interest, watch without.

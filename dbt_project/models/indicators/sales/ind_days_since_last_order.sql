@@ -3,7 +3,7 @@
     'measures': ['silence_days', 'usual_gap_days', 'silence_ratio'],
     'needs': ['sales.orders'],
     'evidence': ['orders'],
-    'clears': 'it orders again',
+    'clears': 'the customer orders again',
 }) }}
 
 -- 未购天数: silence against a fixed limit and against the customer's own rhythm; both must be exceeded.

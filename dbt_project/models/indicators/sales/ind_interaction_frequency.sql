@@ -11,7 +11,7 @@
         },
         'needs': ['sales.interactions'],
         'evidence': ['contacts'],
-        'clears': 'one of the last {months} closed months has at least {baseline_share} × the baseline of contacts',
+        'clears': 'one of the last {months} closed months has at least {baseline_share} of the usual contacts',
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
 ) }}

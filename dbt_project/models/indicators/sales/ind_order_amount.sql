@@ -10,7 +10,7 @@
         },
         'needs': ['sales.orders'],
         'evidence': ['orders'],
-        'clears': 'one of the last {months} closed months comes to at least {baseline_share} × the baseline',
+        'clears': 'one of the last {months} closed months comes to at least {baseline_share} of the usual amount',
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
 ) }}

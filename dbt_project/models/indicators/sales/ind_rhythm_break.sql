@@ -4,7 +4,7 @@
     'measures': ['is_class_a'],
     'needs': ['sales.orders'],
     'evidence': ['orders'],
-    'clears': 'it orders again',
+    'clears': 'the customer orders again',
 }) }}
 
 -- 节奏中断: an early notice of a class A customer's silence, against its own rhythm. No serious state.

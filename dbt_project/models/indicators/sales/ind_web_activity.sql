@@ -11,7 +11,7 @@
         },
         'needs': ['sales.interactions'],
         'evidence': ['web visits'],
-        'clears': 'one of the last {months} closed months has at least {baseline_share} × the baseline of visits',
+        'clears': 'one of the last {months} closed months has at least {baseline_share} of the usual visits',
     },
     pre_hook="{{ delete_changed('int_closed_months_changed', ['customer_id']) }}"
 ) }}

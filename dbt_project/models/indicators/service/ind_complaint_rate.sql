@@ -9,8 +9,9 @@
     },
     'measures': ['complaints_90d'],
     'needs': ['sales.orders', 'service.tickets'],
+    'unit_without_baseline': 'complaints',
     'evidence': ['complaints'],
-    'clears': '{count_days} days bring under {count}, and one of {months} closed months ≤ {baseline_factor} × the usual rate',
+    'clears': 'there are fewer than {count} in {count_days} days, and one of {months} months has ≤ {baseline_factor} × the usual rate',
 }) }}
 
 -- 投诉率: complaints an order above the customer's own baseline in each of the last months, or simply many complaints.

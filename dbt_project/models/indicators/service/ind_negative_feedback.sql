@@ -6,9 +6,10 @@
         'baseline_months': 'same',
         'min_baseline_months': 'same',
     },
+    'measures': ['least_feedback'],
     'needs': ['service.tickets'],
     'evidence': ['negative feedback'],
-    'clears': '{window_days} days bring it under {count} times, or at most {baseline_factor} × as often as usual',
+    'clears': 'there are fewer than {count} in {window_days} days, or at most {baseline_factor} × as many as usual',
 }) }}
 
 -- 负面反馈: negative feedback of the last days above the customer's own baseline, once it is a few.
@@ -95,6 +96,8 @@ select
     decided.trend,
     run.as_of_date - decided.window_days::integer + 1 as window_start,
     run.as_of_date as window_end,
-    '{}'::jsonb as measures
+    jsonb_build_object(
+        'least_feedback', case when decided.state = 'watch' then decided.watch_count else decided.serious_count end
+    ) as measures
 from decided
 cross join run

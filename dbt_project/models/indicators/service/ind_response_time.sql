@@ -2,7 +2,7 @@
     'parameters': {'ratio': 'more', 'window_days': 'same'},
     'needs': ['service.tickets'],
     'evidence': ['tickets'],
-    'clears': 'answers of the last {window_days} days take at most {ratio} × the standard on average',
+    'clears': 'answers of the last {window_days} days take at most {ratio} of the standard time on average',
 }) }}
 
 -- 服务响应时间: age at first response ÷ the standard of the priority, mean over the window's tickets; the unanswered age on.
