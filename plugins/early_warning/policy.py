@@ -74,6 +74,10 @@ class Policy:
         """Indicators this policy judges by, sorted."""
         return tuple(sorted(row["indicator_code"] for row in self.tables["indicators"]))
 
+    def outcome(self, parameter: str) -> Decimal:
+        """A parameter of outcomes.csv."""
+        return next(Decimal(row["value"]) for row in self.tables["outcomes"] if row["parameter"] == parameter)
+
 
 # --- reading one cell ---------------------------------------------------------------------------------------------
 
