@@ -16,7 +16,7 @@ from early_warning import policy as policies
 from early_warning import runs, transform
 from early_warning.contract import DATA_SETS
 from early_warning.warehouse import Connection, Warehouse
-from oracle import Batch, Case, Held, Moment, Run, World
+from oracle import Batch, Case, Held, Moment, Policy, Run, World, company_health, follow, follow_cases, kpis, settle
 from oracle.world import COLUMNS, CREDIT_SCORES, Row
 
 POLICY = Path(__file__).parents[1] / "company" / "policy"
@@ -114,7 +114,8 @@ def open_run_of(warehouse: Warehouse, moment: Moment, zone: ZoneInfo) -> int:
 def read_run(warehouse: Warehouse, run_id: int) -> dict[str, dict[Any, dict[str, Any]]]:
     """What a run wrote: customers and levels by customer_id, cases and indicators by (customer_id, their code).
 
-    What all customers say together by pair of indicators, and by item_kind and item_id.
+    What all customers say together by pair of indicators, by item_kind and item_id, and by segment; what it settles by
+    customer and case, or day.
     """
     return {
         "customers": {
@@ -141,7 +142,52 @@ def read_run(warehouse: Warehouse, run_id: int) -> dict[str, dict[Any, dict[str,
             (row["item_kind"], row["item_id"]): row
             for row in warehouse.rows("select * from marts.fct_product_quality where run_id = %s", run_id)
         },
+        "health": {
+            (row["dimension"], row["segment"]): row
+            for row in warehouse.rows("select * from marts.fct_company_health where run_id = %s", run_id)
+        },
+        "outcomes": {
+            (row["customer_id"], row["case_id"]): row
+            for row in warehouse.rows("select * from marts.fct_warning_outcomes where run_id = %s", run_id)
+        },
+        "recoveries": {
+            (row["customer_id"], row["case_id"]): row
+            for row in warehouse.rows("select * from marts.fct_warning_recoveries where run_id = %s", run_id)
+        },
+        "lost": {
+            (row["customer_id"], row["active_on"]): row
+            for row in warehouse.rows("select * from marts.fct_lost_customers where run_id = %s", run_id)
+        },
     }
+
+
+def chain_differences(warehouse: Warehouse, run_id: int, chain: Sequence[Run], policy: Policy) -> list[str]:
+    """Every figure of the last run of a chain that the oracle, which goes through the whole chain, has otherwise."""
+    held = follow(chain, policy)
+    cases = follow_cases(chain, held, policy)
+    settled = settle(chain, held, cases, policy)[-1]
+    found = compared(
+        read_run(warehouse, run_id),
+        {
+            "health": _records(company_health(chain, policy)[-1]),
+            "outcomes": _records(settled.outcomes),
+            "recoveries": _records(settled.recoveries),
+            "lost": _records(settled.lost),
+        },
+    )
+    return sorted(differences(warehouse, run_id, chain[-1], held[-1], cases[-1]) + found)
+
+
+def kpi_differences(warehouse: Warehouse, chain: Sequence[Run], policy: Policy) -> list[str]:
+    """Every figure of bi.warning_kpis that the oracle has otherwise, when the last run of a chain is the newest."""
+    held = follow(chain, policy)
+    cases = follow_cases(chain, held, policy)
+    [used] = warehouse.rows("select distinct policy_hash from ops.run where state = 'published'")
+    by_sql = {
+        (row["month"], row["dimension"], row["value"]): row for row in warehouse.rows("select * from bi.warning_kpis")
+    }
+    by_oracle = kpis(chain, held, cases, settle(chain, held, cases, policy), used["policy_hash"])
+    return compared({"kpis": by_sql}, {"kpis": by_oracle})
 
 
 def differences(
@@ -172,10 +218,7 @@ def differences(
             for key, customer in run.customers.items()
             if customer.is_judged
         },
-        "cases": {
-            key: {name: list(value) if isinstance(value, tuple) else value for name, value in vars(case).items()}
-            for key, case in cases.items()
-        },
+        "cases": _records(cases),
         "indicators": {
             (key, code): {
                 **_fields(
@@ -193,6 +236,11 @@ def differences(
         "associations": {pair: vars(association) for pair, association in run.associations.items()},
         "products": {item: vars(quality) for item, quality in run.products.items()},
     }
+    return compared(by_sql, by_oracle)
+
+
+def compared(by_sql: Mapping[str, Mapping[Any, Any]], by_oracle: Mapping[str, Mapping[Any, Any]]) -> list[str]:
+    """Every row that one of the two lacks, and every figure on which they differ, of the tables the oracle has."""
     found = []
     for table, expected in by_oracle.items():
         actual = by_sql[table]
@@ -205,6 +253,13 @@ def differences(
                 if not _same(_of(actual[key], name), value)
             ]
     return sorted(found)
+
+
+def _records(found: Mapping[Any, object]) -> dict[Any, dict[str, Any]]:
+    return {
+        key: {name: list(value) if isinstance(value, tuple) else value for name, value in vars(each).items()}
+        for key, each in found.items()
+    }
 
 
 def _fields(record: object, names: Sequence[str]) -> dict[str, Any]:

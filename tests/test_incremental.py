@@ -37,8 +37,8 @@ from early_warning import policy as policies
 from early_warning.warehouse import Warehouse
 from exceptions import random_exceptions, with_exceptions
 from histories import SHANGHAI
-from judged_by_sql import changed_policy, differences, land, land_batch
-from oracle import Batch, Moment, Run, follow, follow_cases, world_of
+from judged_by_sql import chain_differences, changed_policy, land, land_batch
+from oracle import Batch, Moment, Run, world_of
 from oracle.world import KEYS
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -49,6 +49,10 @@ MARTS = {
     "fct_warning_cases": ("customer_id", "case_id"),
     "fct_indicator_associations": ("indicator_code_a", "indicator_code_b"),
     "fct_product_quality": ("item_kind", "item_id"),
+    "fct_company_health": ("dimension", "segment"),
+    "fct_warning_outcomes": ("customer_id", "case_id"),
+    "fct_warning_recoveries": ("customer_id", "case_id"),
+    "fct_lost_customers": ("customer_id", "active_on"),
 }
 """What a run writes, and what its rows are known by."""
 
@@ -104,7 +108,7 @@ class Chain:
         self.story.append(f"{moment.as_of_date} run {run_id}")
         transform.build(self.warehouse, run_id)
         runs.publish(self.warehouse, run_id)
-        found = differences(self.warehouse, run_id, *self._by_oracle(run_id, moment))
+        found = chain_differences(self.warehouse, run_id, *self._by_oracle(run_id, moment))
         assert found == [], self._told("the oracle", found)
         return run_id
 
@@ -156,7 +160,7 @@ class Chain:
         self.warehouse.execute("update ops.run set stale_data_sets = %s where run_id = %s", sorted(self.stale), run_id)
         return run_id
 
-    def _by_oracle(self, run_id: int, moment: Moment) -> tuple[Run, Any, Any]:
+    def _by_oracle(self, run_id: int, moment: Moment) -> tuple[list[Run], oracle.Policy]:
         [row] = self.warehouse.rows("select previous_run_id, through_batch_id from ops.run where run_id = %s", run_id)
         world = world_of(
             batch
@@ -165,12 +169,12 @@ class Chain:
         )
         policy = oracle.Policy.read(self.policy_folder)
         self._judged[run_id] = (oracle.judge(world, moment, policy, self.stale), row["previous_run_id"])
-        chain, at = [], run_id
+        chain: list[Run] = []
+        at: int | None = run_id
         while at in self._judged:
             run, at = self._judged[at]
             chain.insert(0, run)
-        held = follow(chain, policy)
-        return chain[-1], held[-1], follow_cases(chain, held, policy)[-1]
+        return chain, policy
 
     def _told(self, other: str, found: list[str]) -> str:
         lines = "\n".join(found[:40])
@@ -237,6 +241,7 @@ def policy_folder(tmp_path: Path) -> Path:
     folder = changed_policy(
         tmp_path / "policy", "hysteresis_and_budget", min_segment_customers="1", owner_budget="3", **days
     )
+    changed_policy(folder, "outcomes", horizon_days="1", recovery_days="2")
     return with_exceptions(folder, [*IN_THE_REGION, *FOR_SOME_DAYS])
 
 

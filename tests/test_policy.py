@@ -86,6 +86,8 @@ MEASURE = row_of("playbook", department="finance", subject="arrears", warning_le
 NEXT_MEASURE = row_of("playbook", department="finance", subject="arrears", step="2")
 FACTOR = row_of("hysteresis_and_budget", parameter="product_factor")
 WINDOW = row_of("hysteresis_and_budget", parameter="product_window_days")
+HORIZON = row_of("outcomes", parameter="horizon_days")
+COLLAPSED = row_of("outcomes", parameter="collapsed_share")
 NUMBERED = len((SHIPPED / "response_standards.csv").read_text(encoding="utf-8").splitlines())
 
 
@@ -359,6 +361,10 @@ NUMBERED = len((SHIPPED / "response_standards.csv").read_text(encoding="utf-8").
         ("hysteresis_and_budget", put(COOLDOWN, value="1.5"), COOLDOWN, "value", "not a whole number", "are whole"),
         ("hysteresis_and_budget", put(CAP, value="1.01"), CAP, "value", "1.01 is more than all", "1 is no cap"),
         ("hysteresis_and_budget", put(DEADLINE, value="0"), DEADLINE, "value", "zero hours", "positive number"),
+        ("outcomes", put(HORIZON, value="0"), HORIZON, "value", "0 is no number of days", "from 1 on"),
+        ("outcomes", put(HORIZON, value="90.5"), HORIZON, "value", "90.5 is no number of days", "whole"),
+        ("outcomes", put(COLLAPSED, value="20"), COLLAPSED, "value", "20 is more than all", "share"),
+        ("outcomes", drop(parameter="recovery_days"), None, "parameter", "recovery_days is missing", "add it"),
         ("playbook", put(MEASURE, subject="debts"), MEASURE, "subject", "'debts' is unknown", "correct"),
         ("playbook", put(MEASURE, action_zh_tw=""), MEASURE, "action_zh_tw", "is empty", "correct"),
         ("playbook", put(MEASURE, step="0"), MEASURE, "step", "0 is no step", "first measure is 1"),
@@ -581,6 +587,7 @@ def test_hash_is_the_same_for_other_orders_of_rows_spellings_and_line_ends(folde
         ("level_conditions", put(BY_MEASURE, operator=">=")),
         ("response_standards", put(NORMAL, hours="24.5")),
         ("hysteresis_and_budget", put(COOLDOWN, value="8")),
+        ("outcomes", put(HORIZON, value="180")),
         ("indicators", put(FREQUENCY, is_key="false")),
     ],
 )

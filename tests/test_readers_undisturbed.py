@@ -27,7 +27,10 @@ from test_worked_example import EXAMPLE, TIME_ZONE
 
 pytestmark = pytest.mark.slow
 FIRST, SECOND, THIRD, FOURTH = (date(2025, 6, day) for day in (27, 28, 29, 30))
-VIEWS = ("customers", "gates", "indicator_values", "runs", "warnings")
+VIEWS = (
+    *("customers", "gates", "indicator_values", "runs", "warnings"),
+    *("company_health", "warning_kpis", "warning_outcomes"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +221,7 @@ def test_new_version_of_the_project_takes_effect_under_the_eyes_of_readers(
     assert polls.errors == []
     assert polls.seen == {(FIRST, *counts(day_one, FIRST))}
     after = stored_views(day_one)
-    hold_every_column_of_a_mart = {"customers", "warnings", "cases"}
+    hold_every_column_of_a_mart = {"customers", "warnings", "cases", "warning_outcomes"}
     changed = {"gates", "runs", "rpt_indicator_sentences", *hold_every_column_of_a_mart}
     assert {view for view in before if before[view] != after[view]} == changed
     assert {view for view in before if before[view]["oid"] != after[view]["oid"]} == {"runs"}

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from early_warning.warehouse import Warehouse
 from exceptions import random_exceptions, with_exceptions
 from histories import SHANGHAI, History, histories
-from judged_by_sql import POLICY, changed_policy, differences, judge_by_sql, land
-from oracle import Policy, follow, follow_cases, judge
+from judged_by_sql import POLICY, chain_differences, changed_policy, judge_by_sql, kpi_differences, land
+from oracle import Policy, judge
 from oracle.world import LANDED
 
 
@@ -53,6 +53,8 @@ def test_random_histories_are_judged_as_the_oracle_judges_them(postgres: Any, tm
     tight = {**caps, "owner_budget": "3"}
     days = {"cooldown_days": "1", "follow_up_days": "1", "reopen_days": "6"}  # a case goes through its life in days
     folder = POLICY if lot % 4 > 1 else changed_policy(tmp_path / "policy", "hysteresis_and_budget", **tight, **days)
+    horizon = str((1, 6, 8)[lot % 3])  # and is settled in days
+    folder = changed_policy(tmp_path / "policy", "outcomes", horizon_days=horizon, recovery_days=str(lot % 2 + 1))
     if lot % 2:  # every other one by a policy with exceptions, which begin and end on the days of the runs
         exceptions = random_exceptions(Random(lot), [moment.as_of_date for moment in history.moments])
         folder = with_exceptions(tmp_path / "policy", exceptions)
@@ -70,7 +72,6 @@ def _differences(warehouse: Warehouse, history: History, policy_folder: Path, st
         too_old = stale if moment == history.moment else []
         run_id = judge_by_sql(warehouse, moment, SHANGHAI, too_old)
         judged.append(judge(history.world, moment, policy, too_old))
-        held = follow(judged, policy)
-        cases = follow_cases(judged, held, policy)
-        found = differences(warehouse, run_id, judged[-1], held[-1], cases[-1])
+        found = chain_differences(warehouse, run_id, judged, policy)
         yield from (f"{moment.as_of_date}: {line}" for line in found)
+    yield from kpi_differences(warehouse, judged, policy)

@@ -29,10 +29,13 @@ TABLES_WITHOUT_CUSTOMER = {
     "landing.finance_exchange_rates": "a rate is the same for everybody; small",
     "landing.sales_policy_signals": "about an industry; small",
     "landing.sales_products": "the catalogue; small",
+    "intermediate.int_health_counted": "one row a segment",
     "intermediate.int_product_days": "products by day, whoever bought them",
     "intermediate.int_product_months_changed": "some months",
+    "intermediate.int_runs_in_chain": "runs",
     "intermediate.int_scope_parameters": "a policy's parameters, once a scope; small",
     "intermediate.int_segment_rhythms": "one row a segment",
+    "marts.fct_company_health": "segments",
     "marts.fct_indicator_associations": "pairs of indicators",
     "marts.fct_product_quality": "products",
     "staging.stg_ops__batches": "one row a batch",
@@ -58,6 +61,7 @@ PARTED_BY_OTHERS = {
     "int_rules_fired": "policy.level_conditions is a reference table",
     "int_levels_capped": "a cap is a share of all customers; only those with a level are ranked",
     "int_warnings": "a budget is an owner's; only those with a level are ranked",
+    "int_runs_in_chain": "ops.run is a reference table",
     "int_scope_parameters": "policy.indicator_parameters is a reference table",
 }
 """Models whose windows or `distinct on` don't begin with customer_id."""

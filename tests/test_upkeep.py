@@ -262,6 +262,27 @@ def test_how_a_case_ended_stays_when_its_run_goes(judged: Warehouse) -> None:
     assert upkeep.tidy(judged, SHORT).dropped == {}
 
 
+def test_what_became_of_customers_stays_when_its_run_goes(judged: Warehouse) -> None:
+    settled = [f"marts.fct_{table}" for table in ("warning_outcomes", "warning_recoveries", "lost_customers")]
+    publish_days(judged, date(2026, 1, 1), TODAY)
+    for table in settled:
+        judged.execute(f"create table {table} (customer_id text, run_id bigint)")
+        judged.execute(f"insert into {table} select 'C', run_id from ops.run")
+    upkeep.tidy(judged, SHORT)
+    days = (TODAY - date(2026, 1, 1)).days + 1
+    assert [judged.rows(f"select count(*) as n from {table}")[0]["n"] for table in settled] == [days] * 3
+    assert len(runs_with_rows(judged)) < days
+
+
+def test_day_stays_until_it_is_settled_what_became_of_those_warned_on_it(judged: Warehouse) -> None:
+    """The next day settles what was said 60 days before, though days go after 40."""
+    judged.execute("insert into policy.policy (policy_hash) values ('p')")
+    judged.execute("insert into policy.outcomes values ('p', 'horizon_days', 60)")
+    publish_days(judged, date(2026, 4, 1), TODAY)
+    upkeep.tidy(judged, SHORT)
+    assert shown_days(judged) == [date(2026, 4, 30), *days_between(TODAY - timedelta(days=59), TODAY)]
+
+
 # --- what only explains -------------------------------------------------------------------------------------------
 
 

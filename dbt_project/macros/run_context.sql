@@ -13,6 +13,11 @@ date_trunc('month', {{ cut_off }} at time zone run.company_time_zone)::date
 (({{ cut_off }} - interval '1 microsecond') at time zone run.company_time_zone)::date
 {%- endmacro -%}
 
+{#- The last day that is over at a run's cut-off: the one it ends, or the one before that it lies in. -#}
+{%- macro day_over(runs) -%}
+(({{ runs }}.as_of_at at time zone {{ runs }}.company_time_zone)::date - 1)
+{%- endmacro -%}
+
 {#- Schemas are what the models say, whatever the target's own is called; a run that is computed once more to verify it has
     its own, beside them. -#}
 {%- macro generate_schema_name(custom_schema_name, node) -%}

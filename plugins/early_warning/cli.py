@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     trial.add_argument("--to", dest="last", type=_month, required=True, metavar="YYYY-MM", help="last month")
     trial.add_argument("--every", choices=("month", "week"), default="month", help="judge at its end (default: month)")
     trial.add_argument("--policy", type=Path, help="folder of policy CSVs (default: the company's own)")
-    trial.add_argument("--horizon", type=int, default=90, metavar="DAYS", help="days to look ahead (default: 90)")
+    trial.add_argument("--horizon", type=int, metavar="DAYS", help="days to look ahead (default: the policy's)")
     trial.add_argument("--json", action="store_true")
     trial.set_defaults(command=_backtest)
 
@@ -413,7 +413,7 @@ def _backtest(options: argparse.Namespace) -> int:
 
     if options.last < options.first:
         raise ConfigurationError.about("--to lies before --from", "swap them")
-    if not 1 <= options.horizon <= 3_650:
+    if options.horizon is not None and not 1 <= options.horizon <= 3_650:
         raise ConfigurationError.about(f"--horizon {options.horizon} is no span", "name 1 to 3650 days")
     with _migrated() as warehouse:
         in_force = warehouse.rows(
@@ -431,7 +431,7 @@ def _backtest(options: argparse.Namespace) -> int:
             warehouse,
             trial.policy_hash,
             moments,
-            horizon_days=options.horizon,
+            horizon_days=options.horizon or int(trial.outcome("horizon_days")),
             in_force=company["policy_hash"],
             tell=lambda text: print(text, file=sys.stderr),
         )

@@ -58,6 +58,10 @@ _WHOLE = (
 )
 SETTINGS = (*_WHOLE, "inactive_gap_multiple", "product_factor", *_CAPS)
 
+_SPANS = ("horizon_days", "recovery_days", "health_window_days")
+_SHARES = ("collapsed_share", "recovered_share")
+OUTCOMES = (*_SPANS, *_SHARES)
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -70,6 +74,10 @@ class Policy:
     def indicator_codes(self) -> tuple[str, ...]:
         """Indicators this policy judges by, sorted."""
         return tuple(sorted(row["indicator_code"] for row in self.tables["indicators"]))
+
+    def outcome(self, parameter: str) -> Decimal:
+        """A parameter of outcomes.csv."""
+        return next(Decimal(row["value"]) for row in self.tables["outcomes"] if row["parameter"] == parameter)
 
 
 # --- reading one cell ---------------------------------------------------------------------------------------------
@@ -190,6 +198,7 @@ _TABLES: dict[str, tuple[tuple[str, ...], dict[str, Callable[[str], Any]]]] = {
     ),
     "response_standards": (("priority",), {"priority": _text, "hours": _number}),
     "hysteresis_and_budget": (("parameter",), {"parameter": _one_of(*SETTINGS), "value": _number}),
+    "outcomes": (("parameter",), {"parameter": _one_of(*OUTCOMES), "value": _number}),
     "playbook": (
         ("department", "subject", "warning_level", "step"),
         {
@@ -222,6 +231,7 @@ def load(folder: Path) -> Policy:
         problems += _condition_problems(numbered)
         problems += _standard_problems(numbered)
         problems += _setting_problems(numbered)
+        problems += _outcome_problems(numbered)
         problems += _playbook_problems(numbered)
     if problems:
         raise ConfigurationError(problems)
@@ -489,8 +499,22 @@ def _setting_problems(numbered: Numbered) -> Iterator[Problem]:
             yield _entry(file, number, "value", "nobody reacts in zero hours", "write a positive number")
         elif name in _CAPS and value > 1:
             yield _entry(file, number, "value", f"{value} is more than all", "write a share; 1 is no cap")
-    missing = set(SETTINGS) - {row["parameter"] for _, row in numbered["hysteresis_and_budget"]}
-    for name in sorted(missing):
+    yield from _missing(SETTINGS, numbered["hysteresis_and_budget"], file)
+
+
+def _outcome_problems(numbered: Numbered) -> Iterator[Problem]:
+    file = "outcomes.csv"
+    for number, row in numbered["outcomes"]:
+        name, value = row["parameter"], row["value"]
+        if name in _SPANS and (value != int(value) or value < 1):
+            yield _entry(file, number, "value", f"{value} is no number of days", "write a whole number from 1 on")
+        elif name in _SHARES and value > 1:
+            yield _entry(file, number, "value", f"{value} is more than all", "write a share of the usual amount")
+    yield from _missing(OUTCOMES, numbered["outcomes"], file)
+
+
+def _missing(names: Iterable[str], entries: Iterable[Entry], file: str) -> Iterator[Problem]:
+    for name in sorted(set(names) - {row["parameter"] for _, row in entries}):
         yield Problem(f"{name} is missing", "add it", file=file, column="parameter")
 
 

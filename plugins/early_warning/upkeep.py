@@ -298,12 +298,19 @@ def _value(connection: Connection, query: LiteralString | sql.Composed, *paramet
     return row[0]
 
 
-# What of a mart goes with its run, if not all: how a case ended is told but once, by the run that closed it.
-_PASSING = {"marts.fct_warning_cases": sql.SQL("closed_on is distinct from as_of_date")}
+# What of a mart goes with its run, if not all: how a case ended, and what became of a customer, is told but once, by
+# the run that closed or settled it.
+_PASSING = {
+    "marts.fct_warning_cases": sql.SQL("closed_on is distinct from as_of_date"),
+    **dict.fromkeys(
+        ("marts.fct_warning_outcomes", "marts.fct_warning_recoveries", "marts.fct_lost_customers"), sql.SQL("false")
+    ),
+}
 
 # A published day goes by its date, a run that no day shows by its age. What runs still need stays: the newest published
 # run, from which the next one goes on; runs that are not finished or owe mails; the run before each of these, and
-# whatever hysteresis looks back on from there (a little more than the chain, which is the same in one step).
+# whatever hysteresis or the horizon of outcomes looks back on from there (a little more than the chain, which is the
+# same in one step).
 _DROP_RUNS = """
 with alive as (select * from ops.run where dropped_at is null),
 anchor as (
@@ -317,18 +324,22 @@ anchor as (
     union all
     select * from alive where state in ('running', 'failed') and run_id > %(old_run_id)s
 ),
-cooldown as (
+lookback as (
     select coalesce(max(value), 0)::integer as days
-    from policy.hysteresis_and_budget
-    where parameter = 'cooldown_days' and policy_hash in (select policy_hash from ops.run)
+    from (
+        select * from policy.hysteresis_and_budget where parameter = 'cooldown_days'
+        union all
+        select * from policy.outcomes where parameter = 'horizon_days'
+    ) as spans
+    where policy_hash in (select policy_hash from ops.run)
 ),
 needed as (
     select alive.run_id
     from alive
-    cross join cooldown
+    cross join lookback
     inner join anchor
         on alive.run_id in (anchor.run_id, anchor.previous_run_id)
-        or (alive.as_of_date > anchor.as_of_date - cooldown.days and alive.as_of_date <= anchor.as_of_date)
+        or (alive.as_of_date > anchor.as_of_date - lookback.days and alive.as_of_date <= anchor.as_of_date)
 ),
 month_end as (
     select max(as_of_date) as as_of_date

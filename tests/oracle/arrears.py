@@ -27,6 +27,8 @@ class Arrears:
     overdue_amount: Fraction
     oldest_due_on: date | None
     """Due date of the oldest overdue invoice."""
+    overdue: tuple[tuple[date, Fraction], ...]
+    """Due date and unpaid part of every overdue invoice."""
     settlements: tuple[Settlement, ...]
     """All collectable invoices, due or not."""
 
@@ -65,6 +67,7 @@ class Arrears:
             open_balance=sum((unpaid[row["invoice_id"]] for row in standing), Fraction()),
             overdue_amount=sum((unpaid[row["invoice_id"]] for row in overdue), Fraction()),
             oldest_due_on=min((row["due_on"] for row in overdue), default=None),
+            overdue=tuple((row["due_on"], unpaid[row["invoice_id"]]) for row in overdue),
             settlements=tuple(
                 Settlement(row["due_on"], _is_late(row, unpaid, paid, paid_in_time)) for row in collectable
             ),

@@ -36,6 +36,8 @@ class Case:
     handling_outcome: str | None = None
     follow_up_on: date | None = None
     was_handled: bool = False
+    first_handled_at: datetime | None = None
+    was_handled_in_time: bool | None = None
     closed_on: date | None = None
     outcome: str | None = None
     is_held_back: bool = False
@@ -177,6 +179,7 @@ def _with_handling(run: Run, customer_id: str, case: Case, policy: Policy) -> Ca
         ),
         key=lambda action: (action["taken_at"], action["action_id"]),
     )
+    case = _with_first_handling(case, done[0]["taken_at"] if done else None)
     if not done:
         return replace(case, handled_at=None, handling_outcome=None, follow_up_on=None)  # a correction undoes it
     named = [action["follow_up_on"] for action in done if action["follow_up_on"] is not None]
@@ -187,6 +190,14 @@ def _with_handling(run: Run, customer_id: str, case: Case, policy: Policy) -> Ca
         handling_outcome=done[-1]["outcome"],
         follow_up_on=named[-1] if named else run.moment.local_date(done[-1]["taken_at"]) + later,
     )
+
+
+def _with_first_handling(case: Case, handled_at: datetime | None) -> Case:
+    """What was handled before the case was raised anew stays the first."""
+    if case.was_handled:
+        return case
+    is_in_time = None if handled_at is None else handled_at <= case.deadline_at
+    return replace(case, first_handled_at=handled_at, was_handled_in_time=is_in_time)
 
 
 def _warned(run: Run, levels: Mapping[str, Held], policy: Policy) -> dict[str, _Warned]:

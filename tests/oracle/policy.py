@@ -129,7 +129,11 @@ class Policy:
             exceptions=tuple(each for each in entries if each.is_exception),
             rules=tuple(_rule(row, conditions) for row in _rows(folder, "level_rules")),
             standard_hours={row["priority"]: Fraction(row["hours"]) for row in _rows(folder, "response_standards")},
-            settings={row["parameter"]: Fraction(row["value"]) for row in _rows(folder, "hysteresis_and_budget")},
+            settings={
+                row["parameter"]: Fraction(row["value"])
+                for table in ("hysteresis_and_budget", "outcomes")
+                for row in _rows(folder, table)
+            },
         )
 
 

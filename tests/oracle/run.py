@@ -59,7 +59,9 @@ class CustomerResult:
     open_balance_amount: Decimal | None
     money_at_risk_amount: Decimal | None
     """Null when not judged."""
+    owner_name: str | None
     owner_email: str | None
+    segment: str | None
     indicators: Mapping[str, IndicatorResult]
     finding: Finding
     """Raw level, fired rules and what they rest on."""
@@ -75,6 +77,9 @@ class Run:
     products: Mapping[tuple[str, str], Quality] = field(default_factory=dict)
     """By item_kind and item_id."""
     actions: Sequence[Row] = ()
+    world: World = field(default_factory=dict)
+    """All that is delivered, for what became of customers (0002.56 to 0002.61)."""
+    stale: frozenset[str] = frozenset()
 
     @property
     def as_of_date(self) -> date:
@@ -124,6 +129,8 @@ def judge(world: World, moment: Moment, policy: Policy, stale: Collection[str] =
         associations(policy.indicators, [result.indicators for result in results.values()]),
         product_quality(world, moment, policy),
         visible_actions(world.get("handling.actions", ()), moment),
+        world,
+        frozenset(stale),
     )
 
 
@@ -185,7 +192,9 @@ def _judge_customer(customer: Row, facts: Facts, delivered: frozenset[str], stal
         revenue_12m_amount=figure(facts.orders.amount_of_last_year) if "sales.orders" in delivered else None,
         open_balance_amount=figure(open_balance) if delivered >= ARREARS else None,
         money_at_risk_amount=_money_at_risk(indicators, open_balance) if is_judged else None,
+        owner_name=customer.get("owner_name"),
         owner_email=customer.get("owner_email"),
+        segment=customer.get("segment"),
         indicators=indicators,
         finding=raw_finding(indicators, facts.policy),
     )

@@ -1,27 +1,6 @@
 -- Warning case, as the newest published run knows it: what is open in it, and the last row of each closed before. Only
 -- runs that this one goes on from count; a back-fill beside them has cases of its own day only.
-with recursive runs as (select * from {{ source('ops', 'run') }}),
-
-published as (select * from {{ source('ops', 'publication') }}),
-
-newest as (select max(as_of_date) as as_of_date from published),
-
-chain as (
-    select
-        runs.run_id,
-        runs.previous_run_id,
-        true as is_newest
-    from runs
-    inner join published on runs.run_id = published.run_id
-    inner join newest on published.as_of_date = newest.as_of_date
-    union all
-    select
-        runs.run_id,
-        runs.previous_run_id,
-        false as is_newest
-    from runs
-    inner join chain on runs.run_id = chain.previous_run_id
-),
+with recursive {{ chain_of_the_newest() }},
 
 told as (
     select cases.*
@@ -70,7 +49,9 @@ select distinct on (told.customer_id, told.case_id)
     told.is_joint,
     told.money_at_risk_amount,
     told.is_muted,
-    told.is_held_back
+    told.is_held_back,
+    told.first_handled_at,
+    told.was_handled_in_time
 from told
 inner join runs on told.run_id = runs.run_id
 left join {{ ref('dim_customers') }} as customers

@@ -53,6 +53,14 @@ known as (
             else before.follow_up_on
         end as follow_up_on,
         before.was_handled,
+        case
+            when before.was_handled or before.closed_on is not null then before.first_handled_at
+            else handled.handled_at
+        end as first_handled_at,
+        case
+            when before.was_handled or before.closed_on is not null then before.was_handled_in_time
+            else handled.handled_at <= before.deadline_at
+        end as was_handled_in_time,
         before.closed_on,
         before.outcome,
         before.indicator_codes,

@@ -1,6 +1,9 @@
 {{ config(
     pre_hook="{{ delete_rows_of_this_run() }}",
-    post_hook="create index if not exists closed_cases on {{ this }} (run_id) where closed_on = as_of_date",
+    post_hook=[
+        "create index if not exists closed_cases on {{ this }} (run_id) where closed_on = as_of_date",
+        "create index if not exists opened_cases on {{ this }} (run_id) where event = 'opened'"
+    ],
     contract={'enforced': true}
 ) }}
 
@@ -30,7 +33,9 @@ raised as (
         reopened.opened_on,
         reopened.step,
         reopened.peak_level,
-        reopened.was_handled or reopened.handled_at is not null as was_handled
+        reopened.was_handled or reopened.handled_at is not null as was_handled,
+        reopened.first_handled_at,
+        reopened.was_handled_in_time
     from warnings
     left join going_on on warnings.customer_id = going_on.customer_id and going_on.is_open
     left join remembered as reopened on warnings.customer_id = reopened.customer_id and reopened.event = 'reopened'
@@ -53,6 +58,8 @@ select
     null::text as handling_outcome,
     null::date as follow_up_on,
     coalesce(raised.was_handled, false) as was_handled,
+    raised.first_handled_at,
+    raised.was_handled_in_time,
     null::date as closed_on,
     null::text as outcome,
     raised.indicator_codes,
@@ -85,6 +92,8 @@ select
     going_on.handling_outcome,
     going_on.follow_up_on,
     going_on.was_handled,
+    going_on.first_handled_at,
+    going_on.was_handled_in_time,
     case when going_on.is_closing then run.as_of_date else going_on.closed_on end as closed_on,
     case
         when going_on.event = 'churned' then 'churned'

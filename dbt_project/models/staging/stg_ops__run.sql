@@ -15,6 +15,13 @@ delivered as (
     where batches.state = 'accepted'
 ),
 
+-- A policy of an earlier version says nothing of outcomes.
+entered as (
+    select * from {{ source('policy', 'hysteresis_and_budget') }}
+    union all
+    select * from {{ source('policy', 'outcomes') }}
+),
+
 settings as (
     select
         policy_hash,
@@ -36,8 +43,13 @@ settings as (
         max(value) filter (where parameter = 'product_baseline_days')::integer as product_baseline_days,
         max(value) filter (where parameter = 'product_min_problems')::integer as product_min_problems,
         max(value) filter (where parameter = 'product_min_lines')::integer as product_min_lines,
-        max(value) filter (where parameter = 'product_factor') as product_factor
-    from {{ source('policy', 'hysteresis_and_budget') }}
+        max(value) filter (where parameter = 'product_factor') as product_factor,
+        max(value) filter (where parameter = 'horizon_days')::integer as horizon_days,
+        max(value) filter (where parameter = 'collapsed_share') as collapsed_share,
+        max(value) filter (where parameter = 'recovered_share') as recovered_share,
+        max(value) filter (where parameter = 'recovery_days')::integer as recovery_days,
+        max(value) filter (where parameter = 'health_window_days')::integer as health_window_days
+    from entered
     group by policy_hash
 )
 
@@ -91,7 +103,14 @@ select
     run.as_of_date - settings.product_window_days - settings.product_baseline_days + 1 as product_baseline_start,
     settings.product_min_problems,
     settings.product_min_lines,
-    settings.product_factor
+    settings.product_factor,
+    settings.horizon_days,
+    settings.collapsed_share,
+    settings.recovered_share,
+    settings.recovery_days,
+    run.as_of_date - settings.health_window_days + 1 as health_window_start,
+    settings.health_window_days,
+    {{ day_over('run') }} as day_over
 from run
 cross join delivered
 inner join settings on run.policy_hash = settings.policy_hash

@@ -27,7 +27,8 @@ tried as (
     where replay.run_id = any(%(run_ids)s)
 ),
 
--- What a customer lost is worth: a year's revenue. 12 months have 365.25 days. On the day after its limit it has lapsed.
+-- What a customer lost is worth: a year's revenue. 12 months have 365.25 days. On the day after its limit it has lapsed. A
+-- policy of an earlier version says nothing of outcomes.
 judged as (
     select
         truth.customer_id,
@@ -43,13 +44,18 @@ judged as (
         coalesce(truth.segment, '–') as segment,
         coalesce(truth.owner_name, '–') as owner_name,
         ahead.amount is null
-        or coalesce(ahead.amount < 0.2 * truth.baseline_amount * %(horizon)s * 12 / 365.25, false) as is_lost,
+        or coalesce(
+            ahead.amount < coalesce(outcomes.value, 0.2) * truth.baseline_amount * %(horizon)s * 12 / 365.25, false
+        ) as is_lost,
         coalesce(ahead.last_ordered_on, truth.last_ordered_on)
         + floor(truth.inactivity_limit_days)::integer + 1 - replay.as_of_date as lead_days
     from ops.replayed_customer as truth
     inner join ops.replay as replay on truth.run_id = replay.run_id
     left join tried on replay.as_of_date = tried.as_of_date and truth.customer_id = tried.customer_id
     left join ahead on truth.run_id = ahead.run_id and truth.customer_id = ahead.customer_id
+    left join policy.outcomes as outcomes
+        on replay.policy_hash = outcomes.policy_hash
+        and outcomes.parameter = 'collapsed_share'
     where truth.run_id = any(%(truth)s)
 )
 

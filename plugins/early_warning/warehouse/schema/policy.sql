@@ -90,6 +90,13 @@ create table if not exists policy.hysteresis_and_budget (
     primary key (policy_hash, parameter)
 );
 
+create table if not exists policy.outcomes (
+    policy_hash text not null references policy.policy (policy_hash),
+    parameter text not null,
+    value numeric not null,
+    primary key (policy_hash, parameter)
+);
+
 create table if not exists policy.playbook (
     policy_hash text not null references policy.policy (policy_hash),
     department text not null,
