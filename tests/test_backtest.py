@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from early_warning.backtest import _rows, _score, month_ends, week_ends
+from early_warning.backtest import _rows, month_ends, score, week_ends
 from early_warning.embedded.postgres import running_postgres
 from early_warning.settings import PROJECT
 from early_warning.warehouse import Connection, Warehouse
@@ -96,7 +96,7 @@ def scored(warehouse: Warehouse) -> Iterator[Connection]:
         )
         for order in ORDERED:
             connection.execute("insert into staging.base_sales__orders values (%s, %s, %s)", order)
-        _score(connection, [1, 2], [1, 2], 30)
+        score(connection, [1, 2], [1, 2], 30)
         yield connection
 
 
@@ -158,7 +158,7 @@ def test_another_policy_is_held_against_the_same_truth(scored: Connection) -> No
         " owner_name from ops.replayed_customer where run_id = 2 and customer_id <> 'A'"
     )
     scored.execute("drop table scored, placed")
-    _score(scored, [3], [2], 30)
+    score(scored, [3], [2], 30)
     [february] = _rows(scored, "cells")
     assert (february["judged"], february["churned"]) == (3, 3)
     differences = {row["customer_id"]: row for row in _rows(scored, "differences", run_ids=[3], before=[2])}
@@ -168,7 +168,7 @@ def test_another_policy_is_held_against_the_same_truth(scored: Connection) -> No
 
 def test_nothing_to_score_is_no_error(scored: Connection) -> None:
     scored.execute("drop table scored, placed")
-    _score(scored, [], [], 30)
+    score(scored, [], [], 30)
     assert [_rows(scored, name) for name in ("cells", "groups", "errors", "parts")] == [[], [], [], []]
     assert _rows(scored, "pace") == [{"raised": None, "false_alarms": None}]
 
@@ -283,7 +283,7 @@ _FUTURE = (
 
 
 @pytest.mark.slow
-def test_facts_of_the_future_change_no_past_score(tried: Home, home: Home) -> None:
+def test_facts_of_the_future_change_no_pastscore(tried: Home, home: Home) -> None:
     before = replayed(tried, LATER)  # on base tables that PAST was judged from before
     with running_postgres(home.folder) as warehouse, warehouse.connect() as connection:
         for statement in _FUTURE:

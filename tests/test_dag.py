@@ -19,7 +19,11 @@ from homes import environment, made_once
 
 DAGS = PROJECT / "dags"
 OWNERS = {"data-engineering"}
-RHYTHMS = {"customer_warning_daily": ("daily", "0 6 * * *"), "warehouse_upkeep_weekly": ("weekly", "0 3 * * 0")}
+RHYTHMS = {
+    "customer_warning_daily": ("daily", "0 6 * * *"),
+    "policy_review_quarterly": ("quarterly", "0 7 5 1,4,7,10 *"),
+    "warehouse_upkeep_weekly": ("weekly", "0 3 * * 0"),
+}
 MOST_LINES = 120
 SOURCES = ("finance", "market", "sales", "service")
 HEAVY = ("duckdb", "great_expectations", "dbt", "pandas", "pyarrow", "numpy", "fastexcel", "sqlfluff")

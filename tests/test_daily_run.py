@@ -692,6 +692,28 @@ VIEWS = {
         "failed_rows": "bigint",
         "message": "text",
     },
+    "audit_policy_changes": {
+        "run_id": "bigint",
+        "as_of_date": "date",
+        "changed_at": "timestamp with time zone",
+        "changed_by": "text",
+        "policy_hash": "text",
+        "previous_run_id": "bigint",
+        "previous_hash": "text",
+        "differences": "jsonb",
+        "expected_basis": "text",
+        "expected_accuracy": "numeric",
+        "expected_accuracy_gain": "numeric",
+        "expected_accuracy_gain_low": "numeric",
+        "expected_accuracy_gain_high": "numeric",
+        "expected_recall_gain": "numeric",
+        "expected_recall_gain_low": "numeric",
+        "expected_recall_gain_high": "numeric",
+        "expected_warnings_a_day": "numeric",
+        "seen_warned": "bigint",
+        "seen_churned": "bigint",
+        "seen_accuracy": "numeric",
+    },
 }
 
 

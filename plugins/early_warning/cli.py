@@ -111,13 +111,27 @@ def _parser() -> argparse.ArgumentParser:
     verify.set_defaults(command=_verify)
 
     trial = commands.add_parser("backtest", help="judge the past by a policy, and say what it would have been worth")
-    trial.add_argument("--from", dest="first", type=_month, required=True, metavar="YYYY-MM", help="first month")
-    trial.add_argument("--to", dest="last", type=_month, required=True, metavar="YYYY-MM", help="last month")
-    trial.add_argument("--every", choices=("month", "week"), default="month", help="judge at its end (default: month)")
     trial.add_argument("--policy", type=Path, help="folder of policy CSVs (default: the company's own)")
-    trial.add_argument("--horizon", type=int, metavar="DAYS", help="days to look ahead (default: the policy's)")
-    trial.add_argument("--json", action="store_true")
     trial.set_defaults(command=_backtest)
+
+    proposal = commands.add_parser(
+        "propose", help="search for small changes of the policy that would have served better"
+    )
+    proposal.add_argument(
+        "--budget", type=float, metavar="N", help="customers a day at levels 1 and 2 (default: as now)"
+    )
+    proposal.add_argument("--changes", type=int, default=3, metavar="N", help="most changes to propose (default: 3)")
+    proposal.add_argument("--out", type=Path, metavar="DIR", help="write the changed policy folder there")
+    proposal.set_defaults(command=_propose)
+
+    for past in (trial, proposal):
+        past.add_argument("--from", dest="first", type=_month, required=True, metavar="YYYY-MM", help="first month")
+        past.add_argument("--to", dest="last", type=_month, required=True, metavar="YYYY-MM", help="last month")
+        past.add_argument(
+            "--every", choices=("month", "week"), default="month", help="judge at its end (default: month)"
+        )
+        past.add_argument("--horizon", type=int, metavar="DAYS", help="days to look ahead (default: the policy's)")
+        past.add_argument("--json", action="store_true")
 
     sql = commands.add_parser("sql", help="query the bi views as the read-only role")
     sql.add_argument("query")
@@ -408,38 +422,82 @@ def _month(text: str) -> date:
 
 
 def _backtest(options: argparse.Namespace) -> int:
-    from early_warning import backtest, policy
+    from early_warning import backtest, policy, policy_changes
     from early_warning.backtest import report
+
+    with _migrated() as warehouse:
+        company, moments = _past(warehouse, options)
+        trial = policy.load(options.policy or Path(company["folder"]) / "policy")
+        policy.store(warehouse, trial)
+        horizon = options.horizon or int(trial.outcome("horizon_days"))
+        result = backtest.backtest(
+            warehouse,
+            trial.policy_hash,
+            moments,
+            horizon_days=horizon,
+            in_force=company["policy_hash"],
+            tell=lambda text: print(text, file=sys.stderr),
+        )
+        if result.before and result.effect:
+            headline = {"basis": "back-test", **result.effect}
+            scored = [cell["as_of_date"] for cell in result.cells]
+            policy_changes.keep_trial(warehouse, trial.policy_hash, result.before, scored, horizon, headline)
+    _print_result(options, report.as_json(result), report.as_text(result))
+    return DONE
+
+
+def _propose(options: argparse.Namespace) -> int:
+    from early_warning import policy, propose
+    from early_warning.propose import report
+
+    if options.changes < 1 or (options.budget is not None and not options.budget > 0):
+        raise ConfigurationError.about("--changes and --budget are numbers above 0", "leave them out, or raise them")
+    if options.out and options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
+        raise ConfigurationError.about(f"{options.out} is there already", "name a new folder")
+    with _migrated() as warehouse:
+        company, moments = _past(warehouse, options)
+        folder = Path(company["folder"]) / "policy"
+        proposal = propose.propose(
+            warehouse,
+            folder,
+            moments,
+            horizon_days=options.horizon or int(policy.load(folder).outcome("horizon_days")),
+            budget=options.budget,
+            most_changes=options.changes,
+            tell=lambda text: print(text, file=sys.stderr),
+        )
+    if proposal.policy_hash != company["policy_hash"]:
+        print("The company's policy folder was edited since the newest run; this is about the folder.", file=sys.stderr)
+    if options.out and proposal.changes:
+        propose.write(folder, options.out, proposal.changes)
+        (options.out / "proposal.diff").write_bytes(proposal.diff.encode())
+        print(f"To see it in full: early-warning backtest … --policy {options.out}", file=sys.stderr)
+        print(f"To adopt it: patch -p1 -d {folder.parent} < {options.out / 'proposal.diff'}", file=sys.stderr)
+    _print_result(options, report.as_json(proposal), report.as_text(proposal))
+    return DONE
+
+
+def _past(warehouse: Warehouse, options: argparse.Namespace) -> tuple[dict[str, Any], list[Moment]]:
+    """The company (folder, time zone, policy in force) and the past moments that a command is asked to look at."""
+    from early_warning import backtest
 
     if options.last < options.first:
         raise ConfigurationError.about("--to lies before --from", "swap them")
     if options.horizon is not None and not 1 <= options.horizon <= 3_650:
         raise ConfigurationError.about(f"--horizon {options.horizon} is no span", "name 1 to 3650 days")
-    with _migrated() as warehouse:
-        in_force = warehouse.rows(
-            "select folder, time_zone, policy_hash from ops.company cross join lateral (select policy_hash"
-            " from ops.publication join ops.run using (run_id) order by publication.as_of_date desc limit 1) as newest"
-        )
-        if not in_force:
-            raise ConfigurationError.about("nothing is published in this home yet", f"type first: {typed('run')}")
-        [company] = in_force
-        trial = policy.load(options.policy or Path(company["folder"]) / "policy")
-        policy.store(warehouse, trial)
-        days = (backtest.month_ends if options.every == "month" else backtest.week_ends)(options.first, options.last)
-        moments = [Moment.of_day(day, ZoneInfo(company["time_zone"])) for day in days]
-        result = backtest.backtest(
-            warehouse,
-            trial.policy_hash,
-            moments,
-            horizon_days=options.horizon or int(trial.outcome("horizon_days")),
-            in_force=company["policy_hash"],
-            tell=lambda text: print(text, file=sys.stderr),
-        )
-    if options.json:
-        print(json.dumps(report.as_json(result), ensure_ascii=False, default=_json_value))
-    else:
-        print(report.as_text(result))
-    return DONE
+    in_force = warehouse.rows(
+        "select folder, time_zone, policy_hash from ops.company cross join lateral (select policy_hash"
+        " from ops.publication join ops.run using (run_id) order by publication.as_of_date desc limit 1) as newest"
+    )
+    if not in_force:
+        raise ConfigurationError.about("nothing is published in this home yet", f"type first: {typed('run')}")
+    [company] = in_force
+    days = (backtest.month_ends if options.every == "month" else backtest.week_ends)(options.first, options.last)
+    return company, [Moment.of_day(day, ZoneInfo(company["time_zone"])) for day in days]
+
+
+def _print_result(options: argparse.Namespace, value: dict[str, Any], text: str) -> None:
+    print(json.dumps(value, ensure_ascii=False, default=_json_value) if options.json else text)
 
 
 def _status(options: argparse.Namespace) -> int:

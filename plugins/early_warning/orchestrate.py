@@ -94,6 +94,18 @@ transform = task(_task(tasks.transform))
 gate_marts = task(_task(tasks.gate_marts))
 publish = task(_task(tasks.publish))
 send_digests = task(_task(tasks.send_digests))
+
+
+@task
+def review_policy() -> str:
+    """Search the last year for a better policy, and mail the review of the quarter before the DAG run's day."""
+    moment = get_current_context().get("logical_date") or datetime.now(UTC)
+    try:
+        return tasks.review_policy(moment.astimezone(tasks.company().time_zone).date())
+    except ConfigurationError as error:
+        raise AirflowFailException(str(error)) from error
+
+
 tidy_warehouse = task(tasks.tidy_warehouse)  # what is in its way is gone in a while: worth trying again
 
 

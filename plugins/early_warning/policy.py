@@ -213,6 +213,9 @@ _TABLES: dict[str, tuple[tuple[str, ...], dict[str, Callable[[str], Any]]]] = {
     ),
 }
 
+KEYS = {table: key for table, (key, _) in _TABLES.items()}
+"""What tells the lines of each CSV apart."""
+
 _MAY_BE_MISSING = (*ATTRIBUTES, "valid_from", "valid_until")
 """Columns that a file without exceptions can do without."""
 
@@ -562,3 +565,16 @@ def store(warehouse: Warehouse, policy: Policy) -> None:
                 )
             # or the planner takes a few rows for hundreds and every join with them for a rare hit
             connection.execute(sql.SQL("analyze policy.{}").format(sql.Identifier(table)))
+
+
+def stored(warehouse: Warehouse, policy_hash: str) -> Policy:
+    """A policy that is kept under its hash, as it was checked then."""
+    tables = {}
+    for table, (key, columns) in _TABLES.items():
+        names = ", ".join(f'"{name}"' for name in columns)
+        rows = warehouse.rows(
+            f"select {names} from policy.{table} where policy_hash = %s order by {', '.join(key)}",  # noqa: S608
+            policy_hash,
+        )
+        tables[table] = tuple(rows)
+    return Policy(policy_hash, tables)

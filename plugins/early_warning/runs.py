@@ -306,6 +306,11 @@ def report(warehouse: Warehouse, run_id: int) -> dict[str, Any]:
         " where run_id = %s and audience <> 'operators'",
         run_id,
     )[0]
+    change = warehouse.rows(
+        "select previous_run_id, previous_hash, changed_by, differences, expected from ops.policy_change"
+        " where run_id = %s",
+        run_id,
+    )
     steps = warehouse.rows("select step, seconds from ops.run_step where run_id = %s order by started_at", run_id)
     return {
         "run_id": run_id,
@@ -320,6 +325,7 @@ def report(warehouse: Warehouse, run_id: int) -> dict[str, Any]:
             for row in batches
         },
         "gates": gates,
+        **({"policy_change": change[0]} if change else {}),
         **(_judged(warehouse, run_id) if run["state"] == "published" else {}),
         "mails": mails,
         "seconds": {row["step"]: float(row["seconds"]) for row in steps if row["seconds"] is not None},

@@ -29,7 +29,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 ColumnType = Literal["text", "integer", "numeric", "date", "timestamp", "boolean"]
 Language = Literal["zh-CN", "zh-TW", "en"]
 DEPARTMENTS = ("sales", "service", "product", "finance", "analysis", "management", "internal_audit")
-ROLES = ("fallback_owner", "head", "operators")
+ROLES = ("fallback_owner", "head", "operators", "analysis", "management")
 Model = TypeVar("Model", bound=BaseModel)
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -162,7 +162,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Recipient:
-    """A line of recipients.csv. `department` is empty for operators and the fallback owner."""
+    """A line of recipients.csv. `department` is that of a head, else empty."""
 
     role: str
     department: str

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from early_warning.policy_changes import in_words
 from early_warning.problems import Problem
 from early_warning.settings import Company, typed
 
@@ -14,6 +15,7 @@ _WARNINGS = (
     "select customer_name, warning_level, reason from bi.warnings where as_of_date = 'DAY'"
     " order by warning_level, money_at_risk_amount desc limit 10"
 )
+_MOST_DIFFERENCES = 3
 _LEVELS = {"1": "very high", "2": "high", "3": "slight"}
 
 
@@ -45,9 +47,20 @@ def _published(company: Company, run: dict[str, Any]) -> list[str]:
         f"  warnings    {levels_in_words(run['levels'])}",
         *_gates(run),
     ]
-    lines += _unknown(run["unknown"])
+    lines += [*_policy_change(run), *_unknown(run["unknown"])]
     lines.append(f"  mails       {mails['composed']} written, {mails['sent']} sent")
     return lines
+
+
+def _policy_change(run: dict[str, Any]) -> list[str]:
+    """By which other rules than the run before this one judged, in a line."""
+    change = run.get("policy_change")
+    if not change:
+        return []
+    told = [in_words(difference) for difference in change["differences"]]
+    more = [f"{len(told) - _MOST_DIFFERENCES} more"] if len(told) > _MOST_DIFFERENCES else []
+    said = "; ".join([*told[:_MOST_DIFFERENCES], *more])
+    return [f"  policy      changed since run {change['previous_run_id']} by {change['changed_by']}: {said}"]
 
 
 def _unknown(unknown: dict[str, dict[str, int]]) -> list[str]:

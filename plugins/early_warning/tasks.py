@@ -10,18 +10,19 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import date
+from datetime import date, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
-from early_warning import policy, runs
+from early_warning import policy, policy_changes, runs
 from early_warning.problems import ConfigurationError, GateStopped, Problem
 from early_warning.settings import Company, DatabaseSource, Mute, Source, company_folder, home, load_company, typed
 from early_warning.smtp import SmtpSettings
 from early_warning.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from early_warning.digest import Review
     from early_warning.quality import Verdict
 
 
@@ -56,6 +57,7 @@ def open_run(as_of: str) -> int:
     policy.store(warehouse(), rules)
     run_id = runs.open_run(warehouse(), moment, current.time_zone, rules.policy_hash)
     with runs.step(warehouse(), run_id, "open_run"):
+        policy_changes.note(warehouse(), run_id)
         note_mutes(warehouse(), run_id, moment.as_of_date, current.mutes)
         if current.simulation:
             simulate(current, moment.as_of_date)
@@ -278,6 +280,81 @@ def tidy_warehouse() -> dict[str, dict[str, int]]:
     return {table: asdict(dropped) for table, dropped in outcome.dropped.items()}
 
 
+_REVIEWED_MONTHS, _REVIEWED_CHANGES = 12, 3
+
+
+def review_policy(day: date) -> str:
+    """Search the last year for a better policy and mail analysis and management the review of the quarter before a day.
+
+    It is composed once a quarter; tried again, it only sends what is owed. Returns what came of it, in words.
+
+    Raises:
+        ConfigurationError: when nothing is published that could be reviewed.
+    """
+    from early_warning import digest
+
+    current, ended_on = company(), day.replace(day=1) - timedelta(days=1)
+    if not any(one.role in digest.REVIEW_ROLES for one in current.recipients):
+        return "recipients.csv names nobody for analysis or management, so nobody is told"
+    review = None if digest.is_reviewed(warehouse(), ended_on, current.recipients) else _review(current, ended_on)
+    with mail_server() as smtp:
+        composed = digest.post_review(warehouse(), review, current.recipients, smtp.from_address) if review else 0
+        result = digest.send_owed(warehouse(), smtp, ignore_back_off=True)
+    return f"{composed} mails composed, {result.sent} sent, {result.pending} waiting"
+
+
+def _review(current: Company, ended_on: date) -> Review:
+    """The review of a quarter: the last month ends of which it is known what came of them, searched."""
+    from early_warning import backtest, digest, propose
+    from early_warning.propose import report
+
+    horizon_days = int(policy.load(current.policy_folder).outcome("horizon_days"))
+    newest = warehouse().rows("select max(as_of_date) as as_of_date from ops.publication")[0]["as_of_date"]
+    if newest is None:
+        raise ConfigurationError.about("nothing is published yet", "let customer_warning_daily run first")
+    known = min(newest, ended_on) - timedelta(days=horizon_days)
+    month = known.year * 12 + known.month - 1 - _REVIEWED_MONTHS
+    months = backtest.month_ends(date(month // 12, month % 12 + 1, 1), known)
+    days = [one for one in months if one <= known][-_REVIEWED_MONTHS:]
+    proposal = propose.propose(
+        warehouse(),
+        current.policy_folder,
+        [runs.Moment.of_day(one, current.time_zone) for one in days],
+        horizon_days=horizon_days,
+        budget=None,
+        most_changes=_REVIEWED_CHANGES,
+        tell=print,
+    )
+    if proposal.found is None:
+        raise ConfigurationError.about("no day of the last year can be judged", "publish a day of three months ago")
+    files = {"review.json": report.as_bytes(proposal)}
+    return digest.Review(
+        company=current.name,
+        ended_on=ended_on,
+        days=proposal.scored_days,
+        later_days=len(proposal.walk),
+        horizon_days=horizon_days,
+        tried=proposal.found.tried,
+        budget=proposal.found.budget,
+        changes=[
+            digest.ChangedRule(
+                one.rule_code,
+                one.condition.measure if one.condition else None,
+                one.condition.operator if one.condition else None,
+                one.before,
+                one.after,
+            )
+            for one in proposal.changes
+        ],
+        expected=proposal.expected if proposal.basis == "walk-forward" else {},
+        in_sample=proposal.in_sample,
+        verdict=proposal.verdict,
+        moved=proposal.moved_in_all,
+        is_ordered=proposal.found.in_force.is_ordered,
+        files=files | ({"proposal.diff": proposal.diff.encode()} if proposal.diff else {}),
+    )
+
+
 def tell_operators(run_id: int | None, task: str, error: str) -> None:
     """Mail the operators that a task failed or a gate stopped the run: what, where, what to do."""
     from early_warning import digest
@@ -306,6 +383,7 @@ _REMEDIES = {
     "failed": "Nothing was published; readers see the last good day. Run again: it goes on where it was.",
     "published": "The day is published; its mails wait. Run again: it sends what is owed, nothing twice.",
     "running": "Run again: it goes on where it was.",
+    "review_policy": "Nothing else waits for it. Clear the task: days judged so far are kept, no mail is sent twice.",
     "tidy_warehouse": "Runs and readers don't notice. Clear the task, or wait a week: it goes on where it was.",
 }
 

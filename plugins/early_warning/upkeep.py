@@ -176,9 +176,9 @@ class _Upkeep:
         """Drop what back-tests judged so long ago; whoever asks again has it judged again."""
         old = sql.SQL("judged_at < now() - make_interval(days => {})").format(retention.detail_days)
         with self._step():
-            self._delete(
-                "ops.replayed_customer", sql.SQL("where run_id in (select run_id from ops.replay where {})").format(old)
-            )
+            of_old = sql.SQL("where run_id in (select run_id from ops.replay where {})").format(old)
+            self._delete("ops.replayed_customer", of_old)
+            self._delete("ops.replayed_fact", of_old)
             self._delete("ops.replay", sql.SQL("where {}").format(old))
 
     def drop_unaccepted_batches(self) -> None:

@@ -14,6 +14,7 @@ from early_warning.backtest.replay import Replay, replay
 from early_warning.runs import Moment
 from early_warning.warehouse import Connection, Warehouse
 
+NORMAL_95 = 1.96
 GROUPS = ("1", "2", "3", "none", "1-2", "1-3")
 """Levels and sums of them. Who is in level 3 by `service_fluctuation` alone is left out: it counts as not warned."""
 
@@ -23,7 +24,8 @@ class Backtest:
     """What a policy said on past days, and what came of it.
 
     Days are scored once their horizon lies behind the newest published day; `days` are all that were replayed.
-    Rows are dicts by the column names of the queries in sql/. `before`: the policy it is held against, if another.
+    Rows are dicts by the column names of the queries in sql/. `before`: the policy it is held against, if another;
+    `effect`: what it does beside that one (see `effect`), empty without one or without scored days.
     """
 
     policy_hash: str
@@ -39,6 +41,7 @@ class Backtest:
     parts: Sequence[dict[str, Any]]
     pace: dict[str, Any]
     differences: Sequence[dict[str, Any]]
+    effect: dict[str, dict[str, float | None]]
 
     @property
     def knowledge(self) -> str:
@@ -82,11 +85,15 @@ def backtest(
     with warehouse.connect() as connection:
         groups_before = []
         if before:
-            _score(connection, scored(truth), scored(truth), horizon_days)
+            score(connection, scored(truth), scored(truth), horizon_days)
             groups_before = _rows(connection, "groups")
             connection.execute("drop table scored, placed")
-        _score(connection, scored(days), scored(truth), horizon_days)
+        score(connection, scored(days), scored(truth), horizon_days)
         [pace] = _rows(connection, "pace")
+        gain = {}
+        if before and scored(truth):
+            connection.execute(_script("beside"), {"before": scored(truth)})
+            gain = effect(connection)
         return Backtest(
             policy_hash=policy_hash,
             before=before,
@@ -101,6 +108,7 @@ def backtest(
             parts=_rows(connection, "parts"),
             pace=pace,
             differences=_rows(connection, "differences", run_ids=_ids(days), before=_ids(truth)) if before else [],
+            effect=gain,
         )
 
 
@@ -121,9 +129,31 @@ def week_ends(first: date, last: date) -> list[date]:
     return [sunday + timedelta(weeks=number) for number in range((end - sunday).days // 7 + 1)]
 
 
-def _score(connection: Connection, run_ids: list[int], truth: list[int], horizon_days: int) -> None:
+def score(connection: Connection, run_ids: list[int], truth: list[int], horizon_days: int) -> None:
+    """Make the temporary tables `scored` and `placed` (sql/) of replays, by what the replays in `truth` know."""
     connection.execute(_script("scored"), {"run_ids": run_ids, "truth": truth, "horizon": horizon_days})
     connection.execute(_script("placed"))
+
+
+def effect(connection: Connection) -> dict[str, dict[str, float | None]]:
+    """What a change does at levels 1 and 2, by the temporary table `compared`.
+
+    By figure (precision, recall, revenue_caught: shares; warnings_a_day): before, after, difference, and low and high,
+    the 95 % interval of the difference; None where there is nothing to tell by.
+    """
+    return {row["name"]: _with_interval(row) for row in _rows(connection, "effect")}
+
+
+def _with_interval(row: dict[str, Any]) -> dict[str, float | None]:
+    difference, error = row["difference"], row["error"]
+    is_known = difference is not None and error is not None
+    return {
+        "before": row["before"],
+        "after": row["after"],
+        "difference": difference,
+        "low": difference - NORMAL_95 * error if is_known else None,
+        "high": difference + NORMAL_95 * error if is_known else None,
+    }
 
 
 def _rows(connection: Connection, name: str, **named: Any) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ def replay(
     Raises:
         TransformFailed: when a day can't be built; those before it are kept.
     """
-    project = hashlib.sha256(f"{transform.fingerprint()}{_KEEP}".encode()).hexdigest()
+    project = hashlib.sha256(f"{transform.fingerprint()}{_KEEP}{_KEEP_FACTS}".encode()).hexdigest()
     replays: dict[str, list[Replay]] = {policy_hash: [] for policy_hash in policies}
     with transform.alone(warehouse, "replay"):
         _forget(warehouse, project)
@@ -54,6 +54,7 @@ def replay(
                             beside.build(run_id, "int_levels_capped", runs="replay", is_base_there=is_base_there)
                             is_base_there = True
                             warehouse.execute(_KEEP.format(**beside.schemas), run_id)
+                            warehouse.execute(_KEEP_FACTS.format(**beside.schemas), run_id)
                             warehouse.execute("update ops.replay set judged_at = now() where run_id = %s", run_id)
                         replays[policy_hash].append(Replay(run_id, day["as_of_date"], day["is_as_published"]))
     return replays
@@ -107,10 +108,11 @@ def _open(warehouse: Warehouse, policy_hash: str, project: str, day: Mapping[str
 def _forget(warehouse: Warehouse, project: str) -> None:
     """Drop what another edition of the project judged, and what was killed."""
     gone = "judged_at is null or project <> %s"
-    warehouse.execute(
-        f"delete from ops.replayed_customer where run_id in (select run_id from ops.replay where {gone})",  # noqa: S608
-        project,
-    )
+    for table in ("replayed_customer", "replayed_fact"):
+        warehouse.execute(
+            f"delete from ops.{table} where run_id in (select run_id from ops.replay where {gone})",  # noqa: S608
+            project,
+        )
     warehouse.execute(f"delete from ops.replay where {gone}", project)  # noqa: S608
 
 
@@ -149,4 +151,24 @@ join {intermediate}.int_customers as customers on indicators.customer_id = custo
 join {intermediate}.int_customer_rhythms as rhythms on customers.customer_id = rhythms.customer_id
 join {intermediate}.int_levels_capped as levels on customers.customer_id = levels.customer_id
 where replay.run_id = %s and customers.state = 'active'
+"""
+
+_KEEP_FACTS = """
+insert into ops.replayed_fact (
+    customer_id, run_id, is_active, quiet_days, money_at_risk_amount, states, measured_values, measures
+)
+select
+    customers.customer_id,
+    replay.run_id,
+    customers.state = 'active',
+    customers.silence_days + round(customers.usual_gap_days, 6),
+    levels.money_at_risk_amount,
+    indicators.states,
+    indicators.measured_values,
+    indicators.measures
+from ops.replay
+join {marts}.fct_customer_indicators as indicators on replay.run_id = indicators.run_id
+join {intermediate}.int_customers as customers on indicators.customer_id = customers.customer_id
+join {intermediate}.int_levels_capped as levels on customers.customer_id = levels.customer_id
+where replay.run_id = %s
 """

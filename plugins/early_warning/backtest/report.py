@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import sqrt
 from typing import Any
 
-from early_warning.backtest import GROUPS, Backtest
+from early_warning.backtest import GROUPS, NORMAL_95, Backtest
 
 _NAMES = {
     "1": "level 1",
@@ -18,7 +18,6 @@ _NAMES = {
     "1-3": "levels 1 to 3 *",
 }
 _COMPARED = ("1", "1-2", "1-3")  # with as many put first: the second level alone is not the first of any order
-_NORMAL_95 = 1.96
 _MOST_DIFFERENCES = 10
 _MOST_PARTS = 12
 
@@ -39,6 +38,7 @@ def as_json(result: Backtest) -> dict[str, Any]:
         "cohorts": list(result.cohorts),
         "warnings_per_owner_and_week": result.pace,
         "differences": list(result.differences),
+        "effect": result.effect,
     }
 
 
@@ -61,7 +61,7 @@ def interval(result: Backtest, name: str) -> tuple[float, float] | None:
         return _wilson(error["share"], error["customers"])
     if error["share_error"] is None:
         return None
-    reach = _NORMAL_95 * error["share_error"]
+    reach = NORMAL_95 * error["share_error"]
     return max(0.0, error["share"] - reach), min(1.0, error["share"] + reach)
 
 
@@ -72,7 +72,7 @@ def difference_to_recency(result: Backtest) -> dict[str, float | None] | None:
         return None
     group = _summed(result.groups)["1-2"]
     difference = float(group["lost"] - group["recency_lost"]) / group["warned"]
-    reach = None if error["difference_error"] is None else _NORMAL_95 * error["difference_error"]
+    reach = None if error["difference_error"] is None else NORMAL_95 * error["difference_error"]
     low, high = (None, None) if reach is None else (difference - reach, difference + reach)
     return {"difference": difference, "low": low, "high": high}
 
@@ -83,9 +83,9 @@ def _error(result: Backtest, name: str) -> Mapping[str, Any] | None:
 
 
 def _wilson(share: float, count: int) -> tuple[float, float]:
-    square = _NORMAL_95**2
+    square = NORMAL_95**2
     middle = (share + square / (2 * count)) / (1 + square / count)
-    reach = _NORMAL_95 * sqrt(share * (1 - share) / count + square / (4 * count**2)) / (1 + square / count)
+    reach = NORMAL_95 * sqrt(share * (1 - share) / count + square / (4 * count**2)) / (1 + square / count)
     return middle - reach, middle + reach
 
 
@@ -182,7 +182,7 @@ def _head(result: Backtest) -> Iterator[str]:
     yield (
         f"  {len(result.cells)} of them lie {result.horizon_days} days back, so that it is known what came of them:"
         f" {judged:,} times a customer was judged, {churned:,} of them it was lost"
-        f" ({_percent(_share(churned, judged))})"
+        f" ({percent(_share(churned, judged))})"
     )
 
 
@@ -198,18 +198,18 @@ def _groups(result: Backtest) -> Iterator[str]:
             (
                 _NAMES[name],
                 f"{group['warned']:,}",
-                _percent(_share(group["warned"], judged)),
-                _percent(_share(group["lost"], group["warned"])),
+                percent(_share(group["warned"], judged)),
+                percent(_share(group["lost"], group["warned"])),
                 f"{low_high[0]:.0%}–{low_high[1]:.0%}" if low_high else "–",
-                _percent(_share(group["recency_lost"], group["warned"])) if name in _COMPARED else "",
-                _percent(_share(group["lost"], churned)),
-                _percent(_share(group["revenue"], revenue)),
-                _percent(_share(group["dear_revenue"], revenue)) if name in _COMPARED else "",
-                _percent(_share(group["recency_revenue"], revenue)) if name in _COMPARED else "",
+                percent(_share(group["recency_lost"], group["warned"])) if name in _COMPARED else "",
+                percent(_share(group["lost"], churned)),
+                percent(_share(group["revenue"], revenue)),
+                percent(_share(group["dear_revenue"], revenue)) if name in _COMPARED else "",
+                percent(_share(group["recency_revenue"], revenue)) if name in _COMPARED else "",
             )
         )
     heads = ("", "warned", "share", "lost", "95 %", "silent", "recall", "money", "dearest", "silent")
-    yield from _table(heads, rows)
+    yield from table(heads, rows)
     yield "  lost: of the warned; silent: of as many that were silent for longest. recall: of the lost. money: of the"
     yield "  lost customers' revenue; dearest: by as many of levels 1 to 3 with the most money at risk."
     yield "  * service_fluctuation alone counts as no level."
@@ -226,7 +226,7 @@ def _ranking(result: Backtest) -> Iterator[str]:
         policy, recency = (sum(map(float, column)) / len(aucs) for column in zip(*aucs, strict=True))
         yield f"As a ranking of everybody (area under the curve, mean of days): {policy:.3f}, by silence {recency:.3f}."
     silent, lost = (sum(cell[name] for cell in result.cells) for name in ("silent_90", "silent_90_lost"))
-    yield f"No order for 90 days: {silent:,} customers, {_percent(_share(lost, silent))} of them lost."
+    yield f"No order for 90 days: {silent:,} customers, {percent(_share(lost, silent))} of them lost."
     if result.pace["raised"] is not None:
         raised, false = (float(result.pace[name]) for name in ("raised", "false_alarms"))
         yield f"New warnings an owner gets in a week: at least {raised:.1f}, {false:.1f} of them about who stays."
@@ -240,13 +240,13 @@ def _parts(result: Backtest) -> Iterator[str]:
             (
                 part["name"],
                 f"{part['warned']:,}",
-                _percent(_share(part["lost"], part["warned"])),
-                _percent(_share(part["lost"], churned)),
+                percent(_share(part["lost"], part["warned"])),
+                percent(_share(part["lost"], churned)),
                 f"{part['lead_days']:.0f}" if part["lead_days"] is not None else "–",
             )
             for part in parts[:_MOST_PARTS]
         ]
-        yield from _table((title, "warned", "lost", "recall", "lead days"), rows)
+        yield from table((title, "warned", "lost", "recall", "lead days"), rows)
         if len(parts) > _MOST_PARTS:
             yield f"  … and {len(parts) - _MOST_PARTS} more"
     yield "  lead days: median from the day to the one on which the lost customer counts as lapsed."
@@ -257,11 +257,11 @@ def _days(result: Backtest) -> Iterator[str]:
     for cell in result.cells:
         groups = result.of_day(cell["as_of_date"])
         shares = (
-            f"{_percent(_share(groups[name]['lost'], groups[name]['warned']))} of {groups[name]['warned']:,}"
+            f"{percent(_share(groups[name]['lost'], groups[name]['warned']))} of {groups[name]['warned']:,}"
             for name in ("1", "2", "3", "none")
         )
         rows.append((str(cell["as_of_date"]), *shares))
-    yield from _table(("share lost", "level 1", "level 2", "level 3 *", "no level *"), rows)
+    yield from table(("share lost", "level 1", "level 2", "level 3 *", "no level *"), rows)
 
 
 def _differences(result: Backtest) -> Iterator[str]:
@@ -272,7 +272,7 @@ def _differences(result: Backtest) -> Iterator[str]:
     yield f"Against the policy in force, {result.before[:19]}…, on all days together:"
     for name, rows in (("adds", added), ("drops", dropped)):
         known = [row["is_lost"] for row in rows if row["is_lost"] is not None]
-        came = f"; {_percent(_share(sum(known), len(known)))} of the {len(known):,} known were lost" if known else ""
+        came = f"; {percent(_share(sum(known), len(known)))} of the {len(known):,} known were lost" if known else ""
         yield f"  {name} {len(rows):,} warnings{came}"
     yield f"  gives {moved:,} another level"
     now, then = _summed(result.groups), _summed(result.groups_before)
@@ -280,8 +280,8 @@ def _differences(result: Backtest) -> Iterator[str]:
         if now[name]["warned"] and then[name]["warned"]:
             yield (
                 f"  {_NAMES[name]}: {then[name]['warned']:,} → {now[name]['warned']:,} warned,"
-                f" {_percent(_share(then[name]['lost'], then[name]['warned']))} →"
-                f" {_percent(_share(now[name]['lost'], now[name]['warned']))} lost"
+                f" {percent(_share(then[name]['lost'], then[name]['warned']))} →"
+                f" {percent(_share(now[name]['lost'], now[name]['warned']))} lost"
             )
     newest = [row for row in result.differences if row["as_of_date"] == result.days[-1].as_of_date]
     if newest:
@@ -296,7 +296,7 @@ def _difference(row: Mapping[str, Any]) -> str:
     return f"    {row['customer_id']} {row['customer_name']}: {levels} ({rules}), {at_risk}"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Columns side by side: the first to the left, figures to the right."""
     lines = [heads, *rows]
     widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
@@ -305,5 +305,6 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]
         yield f"  {first.ljust(widths[0])}  {'  '.join(cells)}".rstrip()
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """A share as people read it."""
     return "–" if share is None else f"{100 * share:.1f}%"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes, policy
@@ -70,8 +71,9 @@ def write_letter(
     subject: str,
     text: str,
     html: str | None = None,
+    attachments: Mapping[str, bytes] | None = None,
 ) -> Letter:
-    """Put a text, and its HTML if there is one, into MIME: every header on one line, no random parts, plain ASCII."""
+    """Put a text, its HTML and files by name into MIME: every header on one line, no random parts, plain ASCII."""
     message = EmailMessage(policy=_WholeHeaders(linesep="\r\n"))
     subject = plain(subject, _LONGEST_SUBJECT)
     message_id = f"<{key[:32]}@{from_address.rpartition('@')[2]}>"
@@ -86,6 +88,9 @@ def write_letter(
     if html is not None:
         message.add_alternative(html, subtype="html", cte="base64")
         message.set_boundary(f"=={key[:32]}==")
+    for name, content in (attachments or {}).items():
+        message.add_attachment(content, "application", "octet-stream", cte="base64", filename=name)
+        message.set_boundary(f"=={key[32:]}==")
     return Letter(key, recipient, subject, message_id, message.as_bytes())
 
 

@@ -74,11 +74,11 @@ def _render(digest: Digest) -> Rendered:
         "more_unknown": len(digest.unknown) - _MOST_UNKNOWN,
         "footer": words.footer.format(company=digest.company, run_id=digest.run.run_id),
     }
-    environment = _environment()
+    templates = environment()
     return Rendered(
         subject=subject,
-        text=environment.get_template("digest.txt.j2").render(context),
-        html=environment.get_template("digest.html.j2").render(context),
+        text=templates.get_template("digest.txt.j2").render(context),
+        html=templates.get_template("digest.html.j2").render(context),
     )
 
 
@@ -223,7 +223,8 @@ def _unknown(entry: Unknown, words: Words, figures: _Figures) -> tuple[str, str]
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates."""
     return Environment(
         loader=PackageLoader("early_warning.digest", "templates"),
         autoescape=select_autoescape(enabled_extensions=("html.j2",)),

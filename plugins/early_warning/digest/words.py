@@ -285,3 +285,192 @@ _WORDS = {words.language: words for words in (_ZH_CN, _ZH_TW, _EN)}
 def words_for(language: str) -> Words:
     """Words of a language, 简体中文 for one that has none."""
     return _WORDS.get(language, _ZH_CN)
+
+
+@dataclass(frozen=True)
+class ReviewWords:
+    """The words of the quarterly review of the policy in one language."""
+
+    language: str
+    locale: str
+    date: str
+    colon: str
+    sender: str
+    title: str
+    subject: str
+    keep: str
+    changed: str
+    quarter: str
+    greeting: str
+    basis: str
+    proposed_title: str
+    proposed_keep: str
+    proposed: str
+    threshold: str
+    level: str
+    left_out: str
+    expected_title: str
+    expected_note: str
+    not_expected: str
+    in_sample_title: str
+    in_sample_note: str
+    in_force: str
+    after: str
+    difference: str
+    interval: str
+    figures: dict[str, str]
+    verdicts: dict[str, str]
+    moved: str
+    order: str
+    adopt: str
+    footer: str
+
+
+_REVIEW_ZH_CN = ReviewWords(
+    language="zh-CN",
+    locale="zh_CN",
+    date="y年M月d日",
+    colon="：",
+    sender="客户预警",
+    title="预警规则季度复核",
+    subject="【预警规则复核】{quarter}：{news}",
+    keep="建议维持现行规则",
+    changed="建议修改 {count} 处",
+    quarter="{year}年第{number}季度",
+    greeting="{reader}，您好！",
+    basis="用现行规则重新判定了 {first}至{last}的 {days} 个月末，并核对了此后 {horizon} 天内哪些客户真正流失。"
+    "共比较了 {tried} 种小幅修改，条件是一级、二级预警平均每天不超过 {budget} 位客户。",
+    proposed_title="建议",
+    proposed_keep="维持现行规则：没有哪种修改能在名额之内多识别流失客户，且超出偶然的程度。",
+    proposed="以下修改只是建议，不会自动生效；是否采用由您决定。",
+    threshold="{rule}：{measure} {operator} {before} 改为 {after}",
+    level="{rule}：由{before}改为{after}",
+    left_out="{rule}：停用",
+    expected_title="预期效果",
+    expected_note="只用当时已知的情况选定修改，再用之后的 {days} 个月末检验。",
+    not_expected="目前无法预期：在之后的月末之前，还没有足够的情况可供选定修改。",
+    in_sample_title="在选定所用的月末上",
+    in_sample_note="修改正是按这些月末选定的，数字偏乐观，不能当作预期。",
+    in_force="现行",
+    after="修改后",
+    difference="差",
+    interval="95% 区间",
+    figures={
+        "precision": "预警客户中实际流失",
+        "recall": "流失客户中事先预警",
+        "revenue_caught": "流失金额中事先预警",
+        "warnings_a_day": "每天预警客户数",
+    },
+    verdicts={
+        "holds": "在之后的月末上同样有效：事先预警的流失客户更多。",
+        "fails": "在之后的月末上无效：事先预警的流失客户反而更少，请维持现行规则。",
+        "open": "在之后的月末上尚未证实有效：差异可能出于偶然。",
+        "fewer": "按名额要求，预警客户减少；请看因此少识别了多少流失客户。",
+    },
+    moved="在全部月末上共增加 {added} 次一级、二级预警（其中 {added_lost} 次确已流失），"
+    "减少 {dropped} 次（其中 {dropped_lost} 次确已流失）。",
+    order="现行规则在这些月末上未做到级别越重流失越多，只能建议能纠正这一点的修改。",
+    adopt="附件中的 proposal.diff 可直接用于规则文件，review.json 含全部数字。说明见 docs/proposals.md。",
+    footer="本邮件由 {company} 客户预警平台自动发送，请勿直接回复",
+)
+
+_REVIEW_ZH_TW = replace(
+    _REVIEW_ZH_CN,
+    language="zh-TW",
+    locale="zh_TW",
+    sender="客戶預警",
+    title="預警規則季度檢討",
+    subject="【預警規則檢討】{quarter}：{news}",
+    keep="建議維持現行規則",
+    changed="建議修改 {count} 處",
+    quarter="{year}年第{number}季",
+    basis="以現行規則重新判定了 {first}至{last}的 {days} 個月底，並核對其後 {horizon} 天內哪些客戶真正流失。"
+    "共比較了 {tried} 種小幅修改，條件是一級、二級預警平均每天不超過 {budget} 位客戶。",
+    proposed_title="建議",
+    proposed_keep="維持現行規則：沒有哪種修改能在名額之內多辨識流失客戶，且超出偶然的程度。",
+    proposed="以下修改只是建議，不會自動生效；是否採用由您決定。",
+    threshold="{rule}：{measure} {operator} {before} 改為 {after}",
+    level="{rule}：由{before}改為{after}",
+    left_out="{rule}：停用",
+    expected_title="預期成效",
+    expected_note="只用當時已知的情況選定修改，再用其後的 {days} 個月底檢驗。",
+    not_expected="目前無法預期：在其後的月底之前，還沒有足夠的情況可供選定修改。",
+    in_sample_title="在選定所用的月底上",
+    in_sample_note="修改正是依這些月底選定的，數字偏樂觀，不能當作預期。",
+    after="修改後",
+    difference="差",
+    interval="95% 區間",
+    figures={
+        "precision": "預警客戶中實際流失",
+        "recall": "流失客戶中事先預警",
+        "revenue_caught": "流失金額中事先預警",
+        "warnings_a_day": "每天預警客戶數",
+    },
+    verdicts={
+        "holds": "在其後的月底上同樣有效：事先預警的流失客戶更多。",
+        "fails": "在其後的月底上無效：事先預警的流失客戶反而更少，請維持現行規則。",
+        "open": "在其後的月底上尚未證實有效：差異可能出於偶然。",
+        "fewer": "依名額要求，預警客戶減少；請看因此少辨識了多少流失客戶。",
+    },
+    moved="在全部月底上共增加 {added} 次一級、二級預警（其中 {added_lost} 次確已流失），"
+    "減少 {dropped} 次（其中 {dropped_lost} 次確已流失）。",
+    order="現行規則在這些月底上未做到級別越重流失越多，只能建議能修正這一點的修改。",
+    adopt="附件中的 proposal.diff 可直接用於規則檔案，review.json 含全部數字。說明見 docs/proposals.md。",
+    footer="本郵件由 {company} 客戶預警平台自動寄送，請勿直接回覆",
+)
+
+_REVIEW_EN = ReviewWords(
+    language="en",
+    locale="en",
+    date="d MMMM y",
+    colon=": ",
+    sender="Customer warnings",
+    title="Quarterly review of the warning rules",
+    subject="[Warning rules] {quarter}: {news}",
+    keep="keep them as they are",
+    changed="changes proposed: {count}",
+    quarter="Q{number} {year}",
+    greeting="Dear {reader},",
+    basis="{days} month ends from {first} to {last} were judged once more by the rules in force, and held against who "
+    "was lost in the {horizon} days after each. {tried} ways to change the rules a little were looked at, with at most "
+    "{budget} customers a day at levels 1 and 2.",
+    proposed_title="Proposed",
+    proposed_keep="Keep the rules: within that number no change warns of more lost customers than chance would show.",
+    proposed="This is a proposal. Nothing changes by itself; you decide.",
+    threshold="{rule}: {measure} {operator} {before} becomes {after}",
+    level="{rule}: {before} becomes {after}",
+    left_out="{rule}: left out",
+    expected_title="What to expect",
+    expected_note="Changes were chosen by what was known at the time, and judged on {days} later month ends.",
+    not_expected="Not known: before none of the later month ends was enough known to choose a change.",
+    in_sample_title="On the month ends it was chosen on",
+    in_sample_note="The proposal was chosen by these very days, so the figures flatter it. They are no expectation.",
+    in_force="in force",
+    after="changed",
+    difference="difference",
+    interval="95 %",
+    figures={
+        "precision": "Lost, of those warned",
+        "recall": "Warned, of those lost",
+        "revenue_caught": "Warned, of the revenue lost",
+        "warnings_a_day": "Customers warned a day",
+    },
+    verdicts={
+        "holds": "It holds on later month ends: more of the lost are warned of.",
+        "fails": "It does not hold on later month ends: fewer of the lost are warned of. Keep the rules.",
+        "open": "It is not shown to hold on later month ends: the difference may be chance.",
+        "fewer": "Fewer customers are warned, as the budget asks; see what of the lost that gives up.",
+    },
+    moved="Over all month ends it adds {added} warnings of levels 1 and 2 ({added_lost} lost) and drops {dropped} "
+    "({dropped_lost} lost).",
+    order="In force the share lost does not fall from level to level, so only what mends that can be proposed.",
+    adopt="Attached: proposal.diff for the rule files, and review.json with all figures. See docs/proposals.md.",
+    footer="Sent automatically by the customer early-warning platform of {company}; please do not reply",
+)
+
+_REVIEW_WORDS = {words.language: words for words in (_REVIEW_ZH_CN, _REVIEW_ZH_TW, _REVIEW_EN)}
+
+
+def review_words_for(language: str) -> ReviewWords:
+    """Words of the review in a language, 简体中文 for one that has none."""
+    return _REVIEW_WORDS.get(language, _REVIEW_ZH_CN)

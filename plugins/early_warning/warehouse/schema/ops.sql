@@ -271,3 +271,44 @@ create table if not exists ops.replayed_customer (
     primary key (customer_id, run_id)
 );
 create index if not exists replayed_customer_run on ops.replayed_customer (run_id);
+
+-- What level rules compare, of each judged customer of a replay, as marts.fct_customer_indicators has it: so other rules
+-- are tried on the same days without a build. By the places of ops.replay.indicator_codes.
+create table if not exists ops.replayed_fact (
+    customer_id text not null,
+    run_id bigint not null,
+    is_active boolean not null, -- the others owe; they count where a level is capped
+    quiet_days numeric, -- silence and usual gap: who drops out of a full level first
+    money_at_risk_amount numeric not null,
+    states text[] not null,
+    measured_values numeric[] not null,
+    measures jsonb[] not null,
+    primary key (customer_id, run_id)
+);
+create index if not exists replayed_fact_run on ops.replayed_fact (run_id);
+
+-- What a policy did in place of another one on past days, by each back-test and proposal.
+create table if not exists ops.trial (
+    trial_id bigint generated always as identity primary key,
+    policy_hash text not null,
+    compared_with text not null,
+    tried_at timestamptz not null default now(),
+    first_date date not null,
+    last_date date not null,
+    horizon_days integer not null,
+    effect jsonb not null -- basis (walk-forward, back-test, in-sample), then by figure: before, after, difference, low, high
+);
+
+-- Who let which other policy judge, and what it was expected to do: a row where a run's policy differs from that of the run
+-- published last before it.
+create table if not exists ops.policy_change (
+    run_id bigint primary key references ops.run (run_id),
+    changed_at timestamptz not null default now(),
+    as_of_date date not null,
+    policy_hash text not null,
+    previous_hash text not null,
+    previous_run_id bigint not null references ops.run (run_id),
+    changed_by text not null,
+    differences jsonb not null, -- a list of file, key, column, before, after
+    expected jsonb -- the effect of the newest trial of the one against the other
+);
