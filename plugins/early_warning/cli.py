@@ -471,7 +471,8 @@ def _propose(options: argparse.Namespace) -> int:
     if options.out and proposal.changes:
         propose.write(folder, options.out, proposal.changes)
         (options.out / "proposal.diff").write_bytes(proposal.diff.encode())
-        print(f"To see it in full: early-warning backtest … --policy {options.out}", file=sys.stderr)
+        days = ("--from", f"{options.first:%Y-%m}", "--to", f"{options.last:%Y-%m}")
+        print(f"To see it in full: {typed('backtest', *days, '--policy', str(options.out))}", file=sys.stderr)
         print(f"To adopt it: patch -p1 -d {folder.parent} < {options.out / 'proposal.diff'}", file=sys.stderr)
     _print_result(options, report.as_json(proposal), report.as_text(proposal))
     return DONE
