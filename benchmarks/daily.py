@@ -1,4 +1,4 @@
-"""What a day costs: of the database beside one scan of the raw tables, of dbt, of the gates, and with more history."""
+"""What a day costs (of the database, dbt, the gates; with more history), and days of the past judged once more."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def measure(folder: Path, customers: int, orders: int) -> Iterator[dict[str, flo
         whole = _staging_cost(warehouse)
         yield {f"staging.{name}": value for name, value in whole.items()}
         yield gate_figures(warehouse)
-        yield rebuild.measure(warehouse, _AFTERWARDS[-1], [*landed])
+        rebuilt = rebuild.measure(warehouse, _AFTERWARDS[-1], [*landed])
+        yield rebuilt
+        yield backtest_figures(run_json("benchmarks.backtest", "24"), rebuilt["rebuild.cpu_seconds"])
     with _company(folder / "twelfth", customers, orders, WHOLE_HISTORY_MONTHS // 12) as (warehouse, fewer):
         for number in (1, 2, 3):
             add_day(warehouse, HISTORY_ENDS + timedelta(days=number))
@@ -105,6 +107,17 @@ def gate_figures(warehouse: Warehouse) -> dict[str, float]:
             figures[f"gate.{name}_cpu_seconds"] = cost.database + cost.client
     del figures["gate.warm-up_cpu_seconds"]
     return figures | {"gate.ratio": figures["gate.table_cpu_seconds"] / figures["gate.batch_cpu_seconds"]}
+
+
+def backtest_figures(judged: Mapping[str, float], rebuild_cpu_seconds: float) -> dict[str, float]:
+    """What judging past month ends costs, also in full rebuilds of the same company."""
+    return {
+        "backtest.dates": judged["dates"],
+        "backtest.cpu_seconds": judged["database"],
+        "backtest.client_cpu_seconds": judged["client"],
+        "backtest.wall_seconds": judged["wall"],
+        "backtest.rebuilds": judged["database"] / rebuild_cpu_seconds,
+    }
 
 
 @contextmanager

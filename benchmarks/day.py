@@ -70,14 +70,10 @@ def stage(warehouse: Warehouse, run_id: int, *, from_scratch: bool) -> dict[str,
         *(("--full-refresh",) if from_scratch else ()),
         *("--select", *_STAGING),
     ]
-    with warehouse.connect() as connection:  # what transform.build does around dbt
-        transform._leave_staging(connection, run_id, from_scratch)
-    with measured(warehouse) as cost:
+    with transform.brought(warehouse, run_id, from_scratch=from_scratch), measured(warehouse) as cost:
         subprocess.run(
             command, env=os.environ | transform.environment(warehouse, run_id), stdout=sys.stderr, check=True
         )
-    with warehouse.connect() as connection:
-        transform._arrive_at(connection, run_id, transform.fingerprint())
     return {"run_id": run_id, "transform": asdict(cost), "node_seconds": _node_seconds()}
 
 

@@ -11,16 +11,20 @@ from math import floor
 from pathlib import Path
 from statistics import median
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from early_warning.backtest import _rows, month_ends, score, week_ends
+from early_warning.backtest.replay import replay
 from early_warning.embedded.postgres import running_postgres
+from early_warning.runs import Moment
 from early_warning.settings import PROJECT
 from early_warning.warehouse import Connection, Warehouse
 from homes import Answer, Home, Rows, made_once
 
 PAST, LATER, NEWEST = date(2026, 3, 31), date(2026, 4, 30), date(2026, 6, 30)
+IN_THE_MONTH = date(2026, 5, 17)  # after LATER's month has ended, before another has
 HORIZON = 90  # days; of PAST they are just over on NEWEST
 LEVELS = {"1": (1, 1), "2": (2, 2), "3": (3, 3), "none": (4, 4), "1-2": (1, 2), "1-3": (1, 3)}
 
@@ -297,6 +301,35 @@ def test_facts_of_the_future_change_no_pastscore(tried: Home, home: Home) -> Non
     assert after == before
 
 
+def figures(rows: Rows) -> Rows:
+    return [{name: value for name, value in row.items() if name != "run_id"} for row in rows]
+
+
+@pytest.mark.slow
+def test_days_judged_one_after_another_are_as_judged_alone(
+    tried: Home, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARLY_WARNING_HOME", str(home.folder))
+    alone = {NEWEST: figures(replayed(tried, NEWEST))}
+    with running_postgres(home.folder) as warehouse:
+        [policy] = warehouse.rows("select policy_hash from ops.run")
+
+        def judge(*days: date) -> dict[date, Rows]:
+            moments = [Moment.of_day(day, ZoneInfo("Asia/Shanghai")) for day in days]
+            replay(warehouse, [policy["policy_hash"]], moments, lambda line: None)
+            return {day: figures(replayed(home, day)) for day in days}
+
+        after_another = judge(LATER, IN_THE_MONTH, NEWEST)
+        alone[LATER] = after_another.pop(LATER)  # the first is from scratch; in `tried` it came after PAST
+        after_another[LATER] = figures(replayed(tried, LATER))
+        warehouse.execute(
+            "update ops.replay set project = '' where as_of_date = %s", IN_THE_MONTH
+        )  # so it is forgotten
+        alone |= judge(IN_THE_MONTH)
+    assert after_another == alone
+    assert alone[LATER] != alone[IN_THE_MONTH] != alone[NEWEST]
+
+
 @pytest.mark.slow
 def test_changed_threshold_tells_whom_it_adds_and_drops(tried: Home, home: Home, tmp_path: Path) -> None:
     trial = tmp_path / "policy"
@@ -318,6 +351,8 @@ def test_changed_threshold_tells_whom_it_adds_and_drops(tried: Home, home: Home,
     assert {row["customer_id"] for row in graver} == expected != set()
     assert len(answer["differences"]) == len(graver)
     assert all(row["is_lost"] == known[row["customer_id"]]["is_lost"] for row in graver)
+    in_force = max(row["run_id"] for row in replayed(home, PAST))  # judged after the trial, on from it
+    assert figures([row for row in replayed(home, PAST) if row["run_id"] == in_force]) == figures(replayed(tried, PAST))
     replays = home.rows("select count(*) as days from ops.replay")
     screen = backtest(home, PAST, "--policy", str(trial)).stdout
     assert home.rows("select count(*) as days from ops.replay") == replays  # a second look judges nothing anew

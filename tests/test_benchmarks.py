@@ -95,6 +95,12 @@ def test_benchmarks_of_a_tiny_company_give_their_figures_and_agree(warehouse, tm
     assert totals[0] == pytest.approx(totals[-1])  # their slopes too, which we don't publish
 
 
+def test_backtest_is_told_in_full_rebuilds():
+    figures = daily.backtest_figures({"dates": 24, "database": 60.0, "client": 20.0, "wall": 90.0}, 20.0)
+    assert figures["backtest.rebuilds"] == 3
+    assert {row.figure for row in report.ROWS if row.figure.startswith("backtest.")} <= figures.keys()
+
+
 def test_page_tells_met_missed_and_unmeasured_targets_with_the_reason():
     rows = (
         report.Row("quick enough", "quick", "CPU-s", at_most=2),

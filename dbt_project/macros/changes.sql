@@ -44,9 +44,22 @@ where {{ passed(column, staged) }}
 {%- endif -%}
 {%- endmacro -%}
 
+{#- Whether a list of changed keys has all there are, as the run says by the column that its meta.all_if names. -#}
+{%- macro is_all_in(changed) -%}
+{%- set run = ref('stg_ops__run') -%}
+{%- if execute -%}
+{%- set all_if = (graph.nodes.values() | selectattr('name', 'equalto', changed) | first).config.meta.get('all_if') -%}
+{{ return(all_if is not none and load_relation(run) is not none
+    and run_query('select ' ~ all_if ~ ' from ' ~ run).rows[0][0]) }}
+{%- endif -%}
+{{ return(false) }}
+{%- endmacro -%}
+
 {#- Pre-hook of a kept table: rows of the keys that changed go out before they come in anew (or, emptied, do not). -#}
 {%- macro delete_changed(changed, keys) -%}
-{%- if is_incremental() -%}
+{%- if is_incremental() and is_all_in(changed) -%}
+truncate {{ this }}
+{%- elif is_incremental() -%}
 delete from {{ this }} as kept
 using {{ ref(changed) }} as changed
 where {{ equal('kept', 'changed', keys) }}

@@ -4,14 +4,15 @@
 {%- endmacro -%}
 
 {#- One row a scope with the parameters of an indicator, all that its model names or some: <name> for serious,
-    watch_<name> for watch. -#}
+    watch_<name> for watch. Months are whole: as numeric they are a third of what counting closed months costs. -#}
 {%- macro indicator_parameters(code=none, names=none) -%}
 {%- set code = code or model.name | replace('ind_', '') -%}
 select
     scope,
     {%- for name in names or model.config.get('meta', {}).get('parameters', {}) %}
-    max(serious) filter (where parameter = '{{ name }}') as {{ name }},
-    max(watch) filter (where parameter = '{{ name }}') as watch_{{ name }}{{ "," if not loop.last }}
+    {%- set whole = '::integer' if name.endswith('months') %}
+    (max(serious) filter (where parameter = '{{ name }}')){{ whole }} as {{ name }},
+    (max(watch) filter (where parameter = '{{ name }}')){{ whole }} as watch_{{ name }}{{ "," if not loop.last }}
     {%- endfor %}
 from {{ ref('int_scope_parameters') }}
 where indicator_code = '{{ code }}'

@@ -13,11 +13,11 @@
 kept.{{ day }} >= changed.month and kept.{{ day }} < {{ month_after('changed.month') }}
 {%- endmacro -%}
 
-{#- Rows looked up one changed key after the other. -#}
+{#- Rows looked up one changed key after the other; read at once where all are. -#}
 {%- macro looked_up(relation, changed, condition, within='') -%}
 {%- set changed_keys = ref(changed) -%}
 select kept.*
-{%- if flags.FULL_REFRESH %}
+{%- if is_all_in(changed) or flags.FULL_REFRESH %}
 from {{ relation }} as kept
 {%- if within %}
 inner join {{ ref('stg_ops__run') }} as run on {{ within }}

@@ -24,9 +24,12 @@ date_trunc('month', {{ cut_off }} at time zone run.company_time_zone)::date
 {{ env_var('EARLY_WARNING_SCHEMA_PREFIX', '') ~ (custom_schema_name or target.schema) }}
 {%- endmacro -%}
 
-{#- Rows that marts keep of a run that is being built again: gone before the run appends its own. -#}
+{#- Rows that marts keep of a run that is being built again: gone before the run appends its own. Beside what is published
+    nobody asks for another run's. -#}
 {%- macro delete_rows_of_this_run() -%}
-{%- if is_incremental() -%}
+{%- if is_incremental() and env_var('EARLY_WARNING_SCHEMA_PREFIX', '') -%}
+truncate {{ this }}
+{%- elif is_incremental() -%}
 delete from {{ this }} where run_id = {{ run_id() }}
 {%- endif -%}
 {%- endmacro -%}

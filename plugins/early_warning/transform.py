@@ -19,8 +19,8 @@ DBT_PROJECT = PROJECT / "dbt_project"
 
 
 # Views and the words they contain are as the project says since it was built from scratch, so an ordinary day need not
-# look at them (a third of dbt's time). A test of a view and a table stays: `cautious`.
-_AS_THE_PROJECT_SAYS = ("--exclude", "config.materialized:view", "path:seeds", "--indirect-selection", "cautious")
+# look at them (a third of dbt's time).
+_AS_THE_PROJECT_SAYS = ("--exclude", "config.materialized:view", "path:seeds")
 
 
 class TransformFailed(Exception):
@@ -38,55 +38,63 @@ def build(warehouse: Warehouse, run_id: int, *, from_scratch: bool = False) -> i
     Raises:
         TransformFailed: when a node fails; what was built so far is invisible and is built again by the next try.
     """
-    project = fingerprint()
     with warehouse.connect() as connection:
-        from_scratch = from_scratch or not _can_go_on(connection, run_id, project)
-        _leave_staging(connection, run_id, from_scratch)
         note_what_is_blind(connection, run_id)
-    what = ("build", "--full-refresh") if from_scratch else ("build", *_AS_THE_PROJECT_SAYS)
-    nodes = _dbt(environment(warehouse, run_id), home() / "dbt", *what)
-    with warehouse.connect() as connection:
-        _arrive_at(connection, run_id, project)
-    return nodes
+    with brought(warehouse, run_id, from_scratch=from_scratch) as is_anew:
+        # a test of a view and a table stays: `cautious`
+        what = ("--full-refresh",) if is_anew else (*_AS_THE_PROJECT_SAYS, "--indirect-selection", "cautious")
+        return _dbt(environment(warehouse, run_id), home() / "dbt", "build", *what)
 
 
 @dataclass(frozen=True)
 class Apart:
-    """Schemas beside those that are published, by folder of models, in which a run can be built once more."""
+    """Schemas beside those that are published, with a ledger of their own, in which runs can be built once more."""
 
     warehouse: Warehouse
     name: str
 
     @property
     def schemas(self) -> dict[str, str]:
-        """The schema for each folder of models."""
-        return {folder: f"{self.name}_{folder}" for folder in ("staging", "intermediate", "indicators", "marts")}
+        """The schema for each folder of models, and the ledger's."""
+        folders = ("staging", "intermediate", "indicators", "marts", "ops")
+        return {folder: f"{self.name}_{folder}" for folder in folders}
 
-    def build(self, run_id: int, model: str, *, runs: str = "run", is_base_there: bool = False) -> None:
-        """Build a model and all it needs from scratch for a run that the table ops.<runs> tells of.
-
-        `is_base_there`: the build before has taken in the very batches that this run reads.
+    def build(self, run_id: int, model: str) -> None:
+        """Build a model and all it needs, the first time from scratch, then as `build` goes on from day to day.
 
         Raises:
             TransformFailed: when a node fails.
         """
-        variables = environment(self.warehouse, run_id) | {
-            "EARLY_WARNING_SCHEMA_PREFIX": f"{self.name}_",
-            "EARLY_WARNING_RUNS": runs,
-        }
-        left_out = ("--exclude", "path:models/staging/base") if is_base_there else ()
-        _dbt(variables, home() / "dbt" / self.name, "run", "--full-refresh", "--select", f"+{model}", *left_out)
+        variables = environment(self.warehouse, run_id) | {"EARLY_WARNING_SCHEMA_PREFIX": f"{self.name}_"}
+        with brought(self.warehouse, run_id, self.schemas["ops"]) as is_anew:
+            what = ("--full-refresh",) if is_anew else _AS_THE_PROJECT_SAYS
+            _dbt(variables, home() / "dbt" / self.name, "run", "--select", f"+{model}", *what)
 
 
 @contextmanager
-def apart(warehouse: Warehouse, name: str) -> Iterator[Apart]:
-    """Give schemas of their own to build in, `<name>_…`; gone in the end, as is what one that was killed left there."""
+def apart(warehouse: Warehouse, name: str, runs: str = "run") -> Iterator[Apart]:
+    """Give schemas of their own to build runs of ops.<runs> in; gone in the end, as is what a killed one left there.
+
+    They see the batches that there are now, and `<name>_ops` tells which of them they have taken in.
+    """
     beside = Apart(warehouse, name)
     _drop(warehouse, beside.schemas.values())
     try:
+        for statement in _LEDGER:
+            warehouse.execute(statement.format(ops=beside.schemas["ops"], runs=runs))
         yield beside
     finally:
         _drop(warehouse, beside.schemas.values())
+
+
+_LEDGER = (
+    "create schema {ops}",
+    "create view {ops}.run as table ops.{runs}",
+    "create table {ops}.batch (like ops.batch including all)",
+    "insert into {ops}.batch overriding system value table ops.batch",
+    "create table {ops}.staging (like ops.staging including all)",
+    "create table {ops}.cell_left (like ops.cell_left including all)",
+)
 
 
 def _drop(warehouse: Warehouse, schemas: Iterable[str]) -> None:
@@ -130,41 +138,80 @@ def _dbt(variables: dict[str, str], folder: Path, *what: str) -> int:
     return len(nodes)
 
 
-def _can_go_on(connection: Connection, run_id: int, project: str) -> bool:
+@contextmanager
+def brought(warehouse: Warehouse, run_id: int, ledger: str = "ops", *, from_scratch: bool = False) -> Iterator[bool]:
+    """Bring the kept tables of a ledger to a run in this block; yields whether they are to be derived from scratch."""
+    project = fingerprint()
+    with warehouse.connect() as connection:
+        from_scratch = from_scratch or not _can_go_on(connection, ledger, run_id, project)
+        _leave_staging(connection, ledger, run_id, from_scratch)
+    yield from_scratch
+    with warehouse.connect() as connection:
+        _arrive_at(connection, ledger, run_id, project)
+
+
+def _can_go_on(connection: Connection, ledger: str, run_id: int, project: str) -> bool:
     """Whether the kept tables can be brought up to date for a run: same project and zone, no batch to be taken out.
 
     Nor one to be put below others: of a record that a later batch repeats, staging keeps the version it had.
     """
     found = connection.execute(
-        "select staging.through_batch_id <= run.through_batch_id and not exists ("
-        "  select from ops.batch as late join ops.batch as later on late.data_set = later.data_set"
-        "  where late.state = 'accepted' and late.mode = 'append' and not late.is_staged"
-        "  and later.is_staged and late.batch_id < later.batch_id)"
-        " from ops.staging join ops.run on run.company_time_zone = staging.time_zone"
-        " where run_id = %s and staging.project = %s",
+        sql.SQL(
+            "select staging.through_batch_id <= run.through_batch_id and not exists ("
+            "  select from {ops}.batch as late join {ops}.batch as later on late.data_set = later.data_set"
+            "  where late.state = 'accepted' and late.mode = 'append' and not late.is_staged"
+            "  and later.is_staged and late.batch_id < later.batch_id)"
+            " from {ops}.staging join {ops}.run on run.company_time_zone = staging.time_zone"
+            " where run_id = %s and staging.project = %s"
+        ).format(ops=sql.Identifier(ledger)),
         (run_id, project),
     ).fetchone()
     return bool(found and found[0])
 
 
-def _leave_staging(connection: Connection, run_id: int, from_scratch: bool) -> None:
+def _leave_staging(connection: Connection, ledger: str, run_id: int, from_scratch: bool) -> None:
     """Say, before the first table changes, between which moments and through which batch the kept tables may stand now.
 
     A build that dies leaves that behind, and the next one, of whatever moment, counts anew all that lies between.
     """
+    ops = sql.Identifier(ledger)
     if from_scratch:
-        connection.execute("delete from ops.staging")
-        connection.execute("delete from ops.cell_left")
-        connection.execute("update ops.batch set is_staged = false where is_staged")
+        connection.execute(sql.SQL("delete from {}.staging").format(ops))
+        connection.execute(sql.SQL("delete from {}.cell_left").format(ops))
+        connection.execute(sql.SQL("update {}.batch set is_staged = false where is_staged").format(ops))
     else:
         connection.execute(
-            "update ops.staging set earliest_at = least(earliest_at, run.as_of_at),"
-            " latest_at = greatest(latest_at, run.as_of_at),"
-            " through_batch_id = greatest(staging.through_batch_id, run.through_batch_id),"
-            " policy_hash = case when staging.policy_hash = run.policy_hash then run.policy_hash end"
-            " from ops.run where run_id = %s",
+            sql.SQL(
+                "update {ops}.staging set earliest_at = least(earliest_at, run.as_of_at),"
+                " latest_at = greatest(latest_at, run.as_of_at),"
+                " through_batch_id = greatest(staging.through_batch_id, run.through_batch_id),"
+                " policy_hash = case when staging.policy_hash = run.policy_hash then run.policy_hash end"
+                " from {ops}.run where run_id = %s"
+            ).format(ops=ops),
             (run_id,),
         )
+
+
+def _arrive_at(connection: Connection, ledger: str, run_id: int, project: str) -> None:
+    """Say that the kept tables stand for a run's moment, policy and batches."""
+    ops = sql.Identifier(ledger)
+    connection.execute(sql.SQL("delete from {}.staging").format(ops))
+    connection.execute(
+        sql.SQL(
+            "insert into {ops}.staging (time_zone, project, earliest_at, latest_at, through_batch_id, policy_hash)"
+            " select company_time_zone, %s, as_of_at, as_of_at, through_batch_id, policy_hash"
+            " from {ops}.run where run_id = %s"
+        ).format(ops=ops),
+        (project, run_id),
+    )
+    connection.execute(sql.SQL("delete from {}.cell_left").format(ops))
+    connection.execute(
+        sql.SQL(
+            "update {ops}.batch set is_staged = true where not is_staged and state = 'accepted'"
+            " and batch_id <= (select through_batch_id from {ops}.run where run_id = %s)"
+        ).format(ops=ops),
+        (run_id,),
+    )
 
 
 def note_what_is_blind(connection: Connection, run_id: int, runs: str = "run") -> None:
@@ -189,22 +236,6 @@ def note_what_is_blind(connection: Connection, run_id: int, runs: str = "run") -
     connection.execute(
         sql.SQL("update {} set indicator_codes = %s, blind_reasons = %s where run_id = %s").format(table),
         ([*declared()], reasons, run_id),
-    )
-
-
-def _arrive_at(connection: Connection, run_id: int, project: str) -> None:
-    """Say that the kept tables stand for a run's moment, policy and batches."""
-    connection.execute("delete from ops.staging")
-    connection.execute(
-        "insert into ops.staging (time_zone, project, earliest_at, latest_at, through_batch_id, policy_hash)"
-        " select time_zone, %s, as_of_at, as_of_at, through_batch_id, policy_hash from staging.stg_ops__run",
-        (project,),
-    )
-    connection.execute("delete from ops.cell_left")
-    connection.execute(
-        "update ops.batch set is_staged = true where not is_staged and state = 'accepted'"
-        " and batch_id <= (select through_batch_id from ops.run where run_id = %s)",
-        (run_id,),
     )
 
 
@@ -242,7 +273,6 @@ def environment(warehouse: Warehouse, run_id: int) -> dict[str, str]:
         "EARLY_WARNING_PGPASSWORD": server.get("password", ""),
         "EARLY_WARNING_PGDATABASE": server["dbname"],
         "EARLY_WARNING_INDICATORS": ",".join(declared()),
-        "EARLY_WARNING_RUNS": "run",
         "PGOPTIONS": f"-c ew.run_id={run_id}",
         "DO_NOT_TRACK": "1",
     }

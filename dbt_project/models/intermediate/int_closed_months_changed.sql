@@ -1,4 +1,4 @@
-{{ config(meta={'key': ['customer_id']}) }}
+{{ config(meta={'key': ['customer_id'], 'all_if': 'is_all_changed'}) }}
 
 -- Grain: customer whose closed months have to be looked at anew. What changed today is nearly always the open month,
 -- which matters only to who had no order before it: a first order has come, or gone. All when the month or the policy

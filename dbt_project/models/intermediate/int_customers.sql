@@ -13,17 +13,41 @@ scopes as (select * from {{ ref('int_customer_scopes') }}),
 
 revenues as (select * from {{ ref('int_customer_revenues') }}),
 
-early as (select * from {{ ref('int_customers_early') }}),
+early as (
+    select
+        early.customer_id,
+        run.as_of_date
+    from {{ ref('int_customers_early') }} as early
+    cross join run
+),
+
+early_orders as (
+    select orders.customer_id
+    from early
+    cross join lateral (
+        select customer_id
+        from {{ ref('stg_sales__orders') }} as orders
+        where orders.customer_id = early.customer_id and orders.ordered_on <= early.as_of_date
+        {{ one_by_one() }}
+    ) as orders
+),
+
+early_invoices as (
+    select invoices.customer_id
+    from early
+    cross join lateral (
+        select customer_id
+        from {{ ref('stg_finance__invoices') }} as invoices
+        where invoices.customer_id = early.customer_id
+        {{ one_by_one() }}
+    ) as invoices
+),
 
 -- A customer is there once it is on file, or has an order or invoice, be it cancelled or voided.
 there_all_the_same as (
-    select early.customer_id
-    from early
-    inner join {{ ref('stg_sales__orders') }} as orders on early.customer_id = orders.customer_id
+    select customer_id from early_orders
     union
-    select early.customer_id
-    from early
-    inner join {{ ref('stg_finance__invoices') }} as invoices on early.customer_id = invoices.customer_id
+    select customer_id from early_invoices
 ),
 
 joined as (

@@ -11,7 +11,7 @@ with {{ closed_months('negative_feedback', ['window_days', 'baseline_months', 'm
 windows as (
     select
         parameters.*,
-        ceil(parameters.window_days / 28) as months
+        ceil(parameters.window_days / 28)::integer as months
     from parameters
 ),
 

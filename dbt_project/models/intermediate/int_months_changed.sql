@@ -1,4 +1,4 @@
-{{ config(meta={'key': ['customer_id']}) }}
+{{ config(meta={'key': ['customer_id'], 'all_if': 'is_all_changed'}) }}
 
 -- Grain: customer whose months have to be summed anew, the open one included. All when the month or the policy has
 -- changed, since every window then begins elsewhere.

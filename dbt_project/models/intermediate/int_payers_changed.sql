@@ -1,4 +1,4 @@
-{{ config(meta={'key': ['customer_id']}) }}
+{{ config(meta={'key': ['customer_id'], 'all_if': 'is_all_changed'}) }}
 
 -- Grain: customer whose way of paying has to be looked at anew: an invoice or payment came, went or passed, or an
 -- invoice fell due. All when the month or the policy has changed, since the window then begins elsewhere.

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import groupby
 from typing import Any
 
 from early_warning import transform
@@ -41,22 +40,19 @@ def replay(
     replays: dict[str, list[Replay]] = {policy_hash: [] for policy_hash in policies}
     with transform.alone(warehouse, "replay"):
         _forget(warehouse, project)
-        known = [day for moment in moments for day in _known(warehouse, moment)]
-        for _, days in groupby(known, key=lambda day: (day["through_batch_id"], day["company_time_zone"])):
-            with transform.apart(warehouse, "replay") as beside:
-                is_base_there = False  # days that read the same batches have their base tables in common
-                for day in days:
-                    for policy_hash in policies:
-                        run_id = _kept(warehouse, policy_hash, project, day)
-                        if run_id is None:
-                            tell(f"  judging {day['as_of_date']} by {policy_hash[:19]}…")
-                            run_id = _open(warehouse, policy_hash, project, day)
-                            beside.build(run_id, "int_levels_capped", runs="replay", is_base_there=is_base_there)
-                            is_base_there = True
-                            warehouse.execute(_KEEP.format(**beside.schemas), run_id)
-                            warehouse.execute(_KEEP_FACTS.format(**beside.schemas), run_id)
-                            warehouse.execute("update ops.replay set judged_at = now() where run_id = %s", run_id)
-                        replays[policy_hash].append(Replay(run_id, day["as_of_date"], day["is_as_published"]))
+        days = [day for moment in moments for day in _known(warehouse, moment)]
+        with transform.apart(warehouse, "replay", runs="replay") as beside:
+            for day in days:
+                for policy_hash in policies:  # side by side: from one to the other no cell changes
+                    run_id = _kept(warehouse, policy_hash, project, day)
+                    if run_id is None:
+                        tell(f"  judging {day['as_of_date']} by {policy_hash[:19]}…")
+                        run_id = _open(warehouse, policy_hash, project, day)
+                        beside.build(run_id, "int_levels_capped")
+                        warehouse.execute(_KEEP.format(**beside.schemas), run_id)
+                        warehouse.execute(_KEEP_FACTS.format(**beside.schemas), run_id)
+                        warehouse.execute("update ops.replay set judged_at = now() where run_id = %s", run_id)
+                    replays[policy_hash].append(Replay(run_id, day["as_of_date"], day["is_as_published"]))
     return replays
 
 
