@@ -287,7 +287,7 @@ _FUTURE = (
 
 
 @pytest.mark.slow
-def test_facts_of_the_future_change_no_pastscore(tried: Home, home: Home) -> None:
+def test_facts_of_the_future_change_no_past_score(tried: Home, home: Home) -> None:
     before = replayed(tried, LATER)  # on base tables that PAST was judged from before
     with running_postgres(home.folder) as warehouse, warehouse.connect() as connection:
         for statement in _FUTURE:

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 
 from early_warning import backtest, policy
-from early_warning.backtest.replay import Replay
+from early_warning.backtest.replay import Replay, replay
 from early_warning.embedded.postgres import running_postgres
 from early_warning.policy import Policy
-from early_warning.propose import JudgedOtherwise, Proposal, _proposal, write
-from early_warning.propose.bench import Bench
+from early_warning.propose import JudgedOtherwise, Proposal, Tried, _proposal, write
+from early_warning.propose.bench import Bench, Score
 from early_warning.propose.changes import Change, applied, changed_files, diff, possible, rules_of
+from early_warning.propose.search import Found
 from early_warning.settings import PROJECT
 from early_warning.warehouse import Connection, Warehouse
 from homes import Home
@@ -184,6 +185,42 @@ def searched(warehouse: Warehouse) -> Callable[..., Proposal]:
         return found
 
     return search
+
+
+def test_days_that_another_edition_judged_are_forgotten_with_their_facts(warehouse: Warehouse) -> None:
+    with warehouse.connect() as connection:
+        tell(connection, planted()[:3])
+        connection.execute("update ops.replay set judged_at = now()")
+    assert replay(warehouse, ["tiny"], [], print) == {"tiny": []}
+    for table in ("replay", "replayed_customer", "replayed_fact"):
+        assert warehouse.rows(f"select from ops.{table}") == []
+
+
+_KEEP = Found((), *[Score(0, 0, 0, 0.0, 0.0, {})] * 2, 1.0, 1)
+_CHANGED = replace(_KEEP, changes=(Change("quiet", None, "2", None),))
+
+
+@pytest.mark.parametrize(
+    ("recall", "warnings", "verdict"),
+    [
+        ((0.01, 0.2), (-9.0, -1.0), "holds"),
+        ((-0.1, 0.1), (-9.0, -1.0), "fewer"),
+        ((-0.2, -0.1), (-1.0, 1.0), "fails"),
+        ((-0.1, 0.1), (-1.0, 1.0), "open"),
+        ((None, None), (None, None), "open"),
+    ],
+)
+def test_verdict_goes_by_the_interval_on_later_days(
+    recall: tuple[float | None, float | None], warnings: tuple[float | None, float | None], verdict: str
+) -> None:
+    named = {"recall": recall, "warnings_a_day": warnings}
+    expected = {name: {"low": low, "high": high} for name, (low, high) in named.items()}
+    walk = [Tried(DAYS[-1], DAYS[:1], _CHANGED, {})]
+    proposal = Proposal("hash", HORIZON, [], DAYS, _CHANGED, walk, expected, {}, [])
+    assert (proposal.verdict, proposal.basis) == (verdict, "walk-forward")
+    assert replace(proposal, found=_KEEP).verdict is None
+    nothing_chosen = replace(proposal, walk=[replace(walk[0], found=_KEEP)])
+    assert (nothing_chosen.verdict, nothing_chosen.basis) == (None, "in-sample")
 
 
 def words(changes: tuple[Change, ...]) -> list[str]:

@@ -125,6 +125,8 @@ def in_words(difference: Mapping[str, Any]) -> str:
     key, column = ".".join(difference["key"]), difference["column"]
     if column is None:
         return f"{difference['file']}: {key} {'added' if difference['before'] is None else 'left out'}"
+    if column == "description":
+        return f"{key} described anew"
     before, after = ("–" if difference[name] is None else difference[name] for name in ("before", "after"))
     return f"{key} {column} {before} → {after}"
 

@@ -293,7 +293,7 @@ def review_policy(day: date) -> str:
     """
     from early_warning import digest
 
-    current, ended_on = company(), day.replace(day=1) - timedelta(days=1)
+    current, ended_on = company(), date(day.year, day.month - (day.month - 1) % 3, 1) - timedelta(days=1)
     if not any(one.role in digest.REVIEW_ROLES for one in current.recipients):
         return "recipients.csv names nobody for analysis or management, so nobody is told"
     review = None if digest.is_reviewed(warehouse(), ended_on, current.recipients) else _review(current, ended_on)

@@ -147,13 +147,14 @@ def effect(connection: Connection) -> dict[str, dict[str, float | None]]:
 def _with_interval(row: dict[str, Any]) -> dict[str, float | None]:
     difference, error = row["difference"], row["error"]
     is_known = difference is not None and error is not None
-    return {
+    figures = {
         "before": row["before"],
         "after": row["after"],
         "difference": difference,
         "low": difference - NORMAL_95 * error if is_known else None,
         "high": difference + NORMAL_95 * error if is_known else None,
     }
+    return {name: None if figure is None else round(figure, 6) + 0.0 for name, figure in figures.items()}
 
 
 def _rows(connection: Connection, name: str, **named: Any) -> list[dict[str, Any]]:

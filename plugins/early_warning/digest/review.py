@@ -170,14 +170,14 @@ def _figures(effect: Mapping[str, Mapping[str, float | None]], words: ReviewWord
                 None if effect[name][part] is None else scale * (effect[name][part] or 0.0)
                 for part in ("before", "after", "difference", "low", "high")
             )
-            ends = " ~ ".join(_signed(end, words) for end in (low, high))
+            ends = words.span.format(low=_signed(low, words), high=_signed(high, words))
             shown = [_plain(one, words, unit) for one in (before, after)]
             found.append(_Figure(text, shown[0], shown[1], _signed(difference, words), ends))
     return found
 
 
 def _plain(value: float | None, words: ReviewWords, unit: str) -> str:
-    return "–" if value is None else f"{_number(value, words)}{unit}"
+    return "–" if value is None else f"{format_decimal(round(value, 1), '#,##0.0', words.locale)}{unit}"
 
 
 def _signed(value: float | None, words: ReviewWords) -> str:

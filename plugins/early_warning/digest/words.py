@@ -318,6 +318,7 @@ class ReviewWords:
     after: str
     difference: str
     interval: str
+    span: str
     figures: dict[str, str]
     verdicts: dict[str, str]
     moved: str
@@ -355,6 +356,7 @@ _REVIEW_ZH_CN = ReviewWords(
     after="修改后",
     difference="差",
     interval="95% 区间",
+    span="{low} 至 {high}",
     figures={
         "precision": "预警客户中实际流失",
         "recall": "流失客户中事先预警",
@@ -449,6 +451,7 @@ _REVIEW_EN = ReviewWords(
     after="changed",
     difference="difference",
     interval="95 %",
+    span="{low} to {high}",
     figures={
         "precision": "Lost, of those warned",
         "recall": "Warned, of those lost",

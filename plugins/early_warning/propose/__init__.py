@@ -71,9 +71,11 @@ class Proposal:
         if not self.changes or self.basis != "walk-forward":
             return None
         fewest, most = self.expected["recall"]["low"], self.expected["recall"]["high"]
+        if (fewest or 0) > 0:
+            return "holds"
         if (self.expected["warnings_a_day"]["high"] or 0) < 0:
             return "fewer"
-        return "holds" if (fewest or 0) > 0 else "fails" if (most or 0) < 0 else "open"
+        return "fails" if (most or 0) < 0 else "open"
 
     @property
     def moved_in_all(self) -> dict[str, int]:

@@ -127,13 +127,13 @@ def _of_rule(rule: Rule) -> Iterator[Change]:
 
 
 def _moved(measure: str, threshold: Decimal) -> list[str]:
-    """Thresholds around one, as people write them: whole where it is and its measure is no ratio, fives from 50 on."""
+    """Thresholds around one, as people write them: whole where it is and its measure is no ratio, fives from 20 on."""
     is_whole = threshold == threshold.to_integral_value() and not measure.endswith("ratio")
     values = []
     for factor in FACTORS:
         exact = threshold * factor
         if is_whole:
-            step = Decimal(5 if exact >= 50 else 1)
+            step = Decimal(5 if exact >= 20 else 1)
             value = (exact / step).quantize(Decimal(1)) * step
         else:
             value = exact.quantize(Decimal(1).scaleb(exact.adjusted() - 1)) if exact else exact
