@@ -1,6 +1,6 @@
 """What became of those who were warned of, and of those nobody warned of: counted by hand, and by the oracle.
 
-A company of few customers that buy for 100 a month is judged on four days with long gaps between them, one of them
+A company of few customers that buy for 100 a month is judged on five days with long gaps between them, one of them
 twice. What is usual in the 90 days of the horizon: 100 × 12 ÷ 365.25 × 90 = 295.687885.
 """
 
@@ -17,12 +17,14 @@ import pytest
 
 from early_warning.warehouse import Warehouse
 from histories import SHANGHAI
-from judged_by_sql import POLICY, chain_differences, judge_by_sql, kpi_differences, land
+from judged_by_sql import POLICY, chain_differences, judge_by_sql, kpi_differences, land, read_run
 from oracle import Moment, Policy, judge
 from oracle.world import row
 
-FIRST, SECOND, HORIZON, LAST = date(2025, 1, 31), date(2025, 3, 15), date(2025, 5, 1), date(2025, 9, 30)
+FIRST, SECOND, HORIZON = date(2025, 1, 31), date(2025, 3, 15), date(2025, 5, 1)
 """The third day is the last one of the horizon of the first."""
+STALE, LAST = date(2025, 9, 29), date(2025, 9, 30)
+"""On one of them the newest orders are too old to judge by."""
 
 World = dict[str, list[dict[str, Any]]]
 
@@ -101,6 +103,8 @@ class Judged:
     differences: list[str]
     on_horizon: list[dict[str, Any]]
     on_horizon_again: list[dict[str, Any]]
+    settled: list[int]
+    """How many warnings each run settled."""
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """Rows that a reader sees."""
@@ -120,10 +124,12 @@ def judged(postgres: Any) -> Iterator[Judged]:
     warehouse, world, policy = postgres.create(), story(), Policy.read(POLICY)
     land(warehouse, world, SHANGHAI)
     chain, found, seen = [], [], []
-    for day in (FIRST, SECOND, HORIZON, HORIZON, LAST):
-        moment = Moment.midnight_after(day, SHANGHAI)
-        run_id = judge_by_sql(warehouse, moment, SHANGHAI)
-        chain = [*(run for run in chain if run.as_of_date < day), judge(world, moment, policy)]
+    settled = []
+    for day in (FIRST, SECOND, HORIZON, HORIZON, STALE, LAST):
+        moment, stale = Moment.midnight_after(day, SHANGHAI), ["sales.orders"] if day == STALE else []
+        run_id = judge_by_sql(warehouse, moment, SHANGHAI, stale)
+        settled.append(len(read_run(warehouse, run_id)["outcomes"]))
+        chain = [*(run for run in chain if run.as_of_date < day), judge(world, moment, policy, stale)]
         found += [f"{day}: {line}" for line in chain_differences(warehouse, run_id, chain, policy)]
         found += [f"{day}: {line}" for line in kpi_differences(warehouse, chain, policy)]
         if day == HORIZON:
@@ -133,7 +139,7 @@ def judged(postgres: Any) -> Iterator[Judged]:
                     " order by customer_id, case_id"
                 )
             )
-    yield Judged(warehouse, found, *seen)
+    yield Judged(warehouse, found, *seen, settled)
     postgres.drop(warehouse)
 
 
@@ -223,3 +229,11 @@ def test_day_that_is_judged_again_loses_and_doubles_nothing(judged: Judged) -> N
     assert cases[0]["n"] == cases[0]["cases"] > 8
     lost = judged.rows("select count(*) as n, count(distinct (customer_id, active_on)) as rows from bi.missed_churn")
     assert lost[0]["n"] == lost[0]["rows"]
+
+
+def test_run_whose_orders_are_too_old_settles_nothing_and_the_next_one_does(judged: Judged) -> None:
+    """Else all whose horizon ended while the orders stood still would have churned."""
+    *until_horizon, stale, last = judged.settled
+    assert until_horizon == [0, 0, 7, 7]
+    assert stale == 0
+    assert last == len(judged.outcomes(SECOND)) + len(judged.outcomes(HORIZON)) > 1
