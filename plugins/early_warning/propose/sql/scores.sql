@@ -36,13 +36,9 @@ compared as (
     from touched
     inner join days on touched.customer_id = days.customer_id and touched.as_of_date = days.as_of_date
     left join moved as tried
-        on touched.customer_id = tried.customer_id
-        and touched.as_of_date = tried.as_of_date
-        and touched.variant = tried.variant
+        on (touched.customer_id, touched.as_of_date, touched.variant) = (tried.customer_id, tried.as_of_date, tried.variant)
     left join moved as now
-        on touched.customer_id = now.customer_id
-        and touched.as_of_date = now.as_of_date
-        and now.variant = %(now)s
+        on (touched.customer_id, touched.as_of_date, %(now)s) = (now.customer_id, now.as_of_date, now.variant)
 ),
 
 held as (
@@ -59,22 +55,14 @@ counted as (
     select asked.variant, held.* from asked cross join held
     union all
     select
-        variant,
-        level,
-        count(*) as warned,
-        count(*) filter (where is_lost) as lost,
-        coalesce(sum(revenue) filter (where is_lost), 0) as revenue
+        compared.variant,
+        side.level,
+        sum(side.sign) as warned,
+        coalesce(sum(side.sign) filter (where compared.is_lost), 0) as lost,
+        coalesce(sum(side.sign * compared.revenue) filter (where compared.is_lost), 0) as revenue
     from compared
-    group by variant, level
-    union all
-    select
-        variant,
-        level_in_force,
-        -count(*) as warned,
-        -count(*) filter (where is_lost) as lost,
-        -coalesce(sum(revenue) filter (where is_lost), 0) as revenue
-    from compared
-    group by variant, level_in_force
+    cross join lateral unnest(array[compared.level, compared.level_in_force], array[1, -1]) as side (level, sign)
+    group by compared.variant, side.level
 ),
 
 summed as (
@@ -117,10 +105,8 @@ errors as (
     select
         gains.variant,
         sum(gains.gain) as gain,
-        sqrt(
-            greatest(sum(gains.gain ^ 2) - sum(gains.gain) ^ 2 / everybody.customers, 0)
-            * everybody.customers / nullif(everybody.customers - 1, 0)
-        ) as gain_error
+        sqrt(greatest(sum(gains.gain ^ 2) - sum(gains.gain) ^ 2 / everybody.customers, 0)
+        * everybody.customers / nullif(everybody.customers - 1, 0)) as gain_error
     from gains
     cross join everybody
     group by gains.variant, everybody.customers
@@ -132,4 +118,3 @@ select
     coalesce(errors.gain_error, 0) as gain_error
 from levels
 left join errors on levels.variant = errors.variant
-order by levels.variant
