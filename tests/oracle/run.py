@@ -77,7 +77,7 @@ class Run:
     products: Mapping[tuple[str, str], Quality] = field(default_factory=dict)
     """By item_kind and item_id."""
     actions: Sequence[Row] = ()
-    world: World = field(default_factory=dict)
+    world: World = field(default_factory=dict, compare=False)
     """All that is delivered, for what became of customers (0002.56 to 0002.61)."""
     stale: frozenset[str] = frozenset()
 
