@@ -460,8 +460,8 @@ def test_proposal_is_printed_written_and_kept_and_the_company_left_alone(home: H
     before = {path.name: path.read_bytes() for path in (home.company / "policy").iterdir()}
     capped = write(home.company / "policy", tmp_path / "capped", CHANGES)
     settings = tmp_path / "capped" / "hysteresis_and_budget.csv"
-    text = settings.read_text(encoding="utf-8").replace("level_1_cap,1", "level_1_cap,0.02")
-    settings.write_text(text.replace("level_2_cap,1", "level_2_cap,0.03"), encoding="utf-8")
+    text = settings.read_text(encoding="utf-8").replace("level_1_cap,0.04", "level_1_cap,0.02")
+    settings.write_text(text.replace("level_2_cap,0.15", "level_2_cap,0.03"), encoding="utf-8")
     asked = ("--from", f"{PAST:%Y-%m}", "--to", f"{PAST:%Y-%m}")
     trial = home.command("backtest", *asked, "--policy", str(tmp_path / "capped"), "--json")
     assert trial.code == 0, trial.stderr

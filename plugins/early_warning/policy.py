@@ -282,7 +282,13 @@ def _raw_rows(path: Path, columns: tuple[str, ...], problems: list[Problem]) -> 
             reader = csv.reader(lines)
             header, *rows = [row for row in reader if row] or [[]]
     except FileNotFoundError:
-        problems.append(Problem("the file is missing", f"add it with the columns {known}", file=path.name))
+        problems.append(
+            Problem(
+                "the file is missing",
+                f"add it, as in company/policy of the project, with the columns {known}",
+                file=path.name,
+            )
+        )
         return []
     except UnicodeDecodeError as error:
         problems.append(Problem(f"not UTF-8: {error.reason}", "save it as CSV UTF-8", file=path.name))
@@ -518,7 +524,9 @@ def _outcome_problems(numbered: Numbered) -> Iterator[Problem]:
 
 def _missing(names: Iterable[str], entries: Iterable[Entry], file: str) -> Iterator[Problem]:
     for name in sorted(set(names) - {row["parameter"] for _, row in entries}):
-        yield Problem(f"{name} is missing", "add it", file=file, column="parameter")
+        yield Problem(
+            f"{name} is missing", f"add it, as in company/policy/{file} of the project", file=file, column="parameter"
+        )
 
 
 def _playbook_problems(numbered: Numbered) -> Iterator[Problem]:

@@ -303,7 +303,7 @@ def report(warehouse: Warehouse, run_id: int) -> dict[str, Any]:
     )
     mails = warehouse.rows(
         "select count(*) as composed, count(*) filter (where state = 'sent') as sent from ops.outbox"
-        " where run_id = %s and audience <> 'operators'",
+        " where run_id = %s and audience not in ('operators', 'policy_review')",
         run_id,
     )[0]
     change = warehouse.rows(

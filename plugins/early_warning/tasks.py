@@ -309,7 +309,7 @@ def _review(current: Company, ended_on: date) -> Review:
     from early_warning.propose import report
 
     horizon_days = int(policy.load(current.policy_folder).outcome("horizon_days"))
-    newest = warehouse().rows("select max(as_of_date) as as_of_date from ops.publication")[0]["as_of_date"]
+    newest = backtest.known_through(warehouse())
     if newest is None:
         raise ConfigurationError.about("nothing is published yet", "let customer_warning_daily run first")
     known = min(newest, ended_on) - timedelta(days=horizon_days)

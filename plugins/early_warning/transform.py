@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from psycopg import sql
@@ -145,9 +146,16 @@ def brought(warehouse: Warehouse, run_id: int, ledger: str = "ops", *, from_scra
     with warehouse.connect() as connection:
         from_scratch = from_scratch or not _can_go_on(connection, ledger, run_id, project)
         _leave_staging(connection, ledger, run_id, from_scratch)
+        moment = connection.execute(  # as it is built: a run that is opened again meanwhile may have another policy
+            sql.SQL(
+                "select company_time_zone, as_of_at, through_batch_id, policy_hash from {}.run where run_id = %s"
+            ).format(sql.Identifier(ledger)),
+            (run_id,),
+        ).fetchone()
+        assert moment is not None
     yield from_scratch
     with warehouse.connect() as connection:
-        _arrive_at(connection, ledger, run_id, project)
+        _arrive_at(connection, ledger, project, *moment)
 
 
 def _can_go_on(connection: Connection, ledger: str, run_id: int, project: str) -> bool:
@@ -192,25 +200,25 @@ def _leave_staging(connection: Connection, ledger: str, run_id: int, from_scratc
         )
 
 
-def _arrive_at(connection: Connection, ledger: str, run_id: int, project: str) -> None:
+def _arrive_at(
+    connection: Connection, ledger: str, project: str, time_zone: str, at: datetime, batch_id: int, policy_hash: str
+) -> None:
     """Say that the kept tables stand for a run's moment, policy and batches."""
     ops = sql.Identifier(ledger)
     connection.execute(sql.SQL("delete from {}.staging").format(ops))
     connection.execute(
         sql.SQL(
-            "insert into {ops}.staging (time_zone, project, earliest_at, latest_at, through_batch_id, policy_hash)"
-            " select company_time_zone, %s, as_of_at, as_of_at, through_batch_id, policy_hash"
-            " from {ops}.run where run_id = %s"
-        ).format(ops=ops),
-        (project, run_id),
+            "insert into {}.staging (time_zone, project, earliest_at, latest_at, through_batch_id, policy_hash)"
+            " values (%s, %s, %s, %s, %s, %s)"
+        ).format(ops),
+        (time_zone, project, at, at, batch_id, policy_hash),
     )
     connection.execute(sql.SQL("delete from {}.cell_left").format(ops))
     connection.execute(
         sql.SQL(
-            "update {ops}.batch set is_staged = true where not is_staged and state = 'accepted'"
-            " and batch_id <= (select through_batch_id from {ops}.run where run_id = %s)"
-        ).format(ops=ops),
-        (run_id,),
+            "update {}.batch set is_staged = true where not is_staged and state = 'accepted' and batch_id <= %s"
+        ).format(ops),
+        (batch_id,),
     )
 
 

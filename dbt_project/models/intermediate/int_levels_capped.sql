@@ -17,7 +17,7 @@ caps as (
     from run
     left join customers on customers.state = 'active'
     group by run.level_1_cap, run.level_2_cap, run.level_3_cap, run.cap_min_customers
-    having count(customers.customer_id) >= run.cap_min_customers
+    having count(customers.customer_id) >= coalesce(run.cap_min_customers, 0) -- policies of before name none
 ),
 
 dropped_from_0 as (

@@ -23,7 +23,7 @@ GROUPS = ("1", "2", "3", "none", "1-2", "1-3")
 class Backtest:
     """What a policy said on past days, and what came of it.
 
-    Days are scored once their horizon lies behind the newest published day; `days` are all that were replayed.
+    Days are scored once their horizon lies behind what is known of orders; `days` are all that were replayed.
     Rows are dicts by the column names of the queries in sql/. `before`: the policy it is held against, if another;
     `effect`: what it does beside that one (see `effect`), empty without one or without scored days.
     """
@@ -77,10 +77,10 @@ def backtest(
     before = in_force if in_force != policy_hash else None
     replays = replay(warehouse, [policy_hash, before] if before else [policy_hash], moments, tell)
     days, truth = replays[policy_hash], replays[in_force]
-    newest = warehouse.rows("select max(as_of_date) as as_of_date from ops.publication")[0]["as_of_date"]
+    newest = known_through(warehouse)
 
     def scored(replayed: Sequence[Replay]) -> list[int]:
-        return [day.run_id for day in replayed if day.as_of_date + timedelta(days=horizon_days) <= newest]
+        return [day.run_id for day in replayed if newest and day.as_of_date + timedelta(days=horizon_days) <= newest]
 
     with warehouse.connect() as connection:
         groups_before = []
@@ -110,6 +110,15 @@ def backtest(
             differences=_rows(connection, "differences", run_ids=_ids(days), before=_ids(truth)) if before else [],
             effect=gain,
         )
+
+
+def known_through(warehouse: Warehouse) -> date | None:
+    """The last day of which all orders are known: published, over, and not by orders that stood still."""
+    known: list[dict[str, date | None]] = warehouse.rows(
+        "select max((as_of_at at time zone company_time_zone)::date - 1) as day from ops.run"
+        " join ops.publication using (run_id) where not 'sales.orders' = any(stale_data_sets)"
+    )
+    return known[0]["day"]
 
 
 def _ids(days: Sequence[Replay]) -> list[int]:

@@ -111,8 +111,8 @@ def propose(
     current = policy.load(folder)
     policy.store(warehouse, current)
     days = replay(warehouse, [current.policy_hash], moments, tell)[current.policy_hash]
-    newest = warehouse.rows("select max(as_of_date) as as_of_date from ops.publication")[0]["as_of_date"]
-    known = [day for day in days if day.as_of_date + timedelta(days=horizon_days) <= newest]
+    newest = backtest.known_through(warehouse)
+    known = [day for day in days if newest and day.as_of_date + timedelta(days=horizon_days) <= newest]
     with warehouse.connect() as connection:
         proposal = _proposal(connection, current, days, known, horizon_days, budget, most_changes)
     if not proposal.changes:
