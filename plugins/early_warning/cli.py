@@ -43,7 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o077)
     options = _parser().parse_args(arguments)
     try:
-        return int(options.command(options))
+        code = int(options.command(options))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read, a pager or `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except (ConfigurationError, PostgresUnavailable) as error:
         print(f"early-warning: can't go on\n{error}", file=sys.stderr)
         return USAGE
