@@ -17,6 +17,7 @@ import pytest
 
 from early_warning.backtest import _rows, month_ends, score, week_ends
 from early_warning.backtest.replay import replay
+from early_warning.backtest.report import verdict
 from early_warning.embedded.postgres import running_postgres
 from early_warning.runs import Moment
 from early_warning.settings import PROJECT
@@ -358,9 +359,56 @@ def test_changed_threshold_tells_whom_it_adds_and_drops(tried: Home, home: Home,
     assert home.rows("select count(*) as days from ops.replay") == replays  # a second look judges nothing anew
     assert f"gives {len(graver)} another level" in screen
     assert "adds 0 warnings" in screen
+    assert "of those warned at levels 1 and 2" in screen
     assert f"{graver[0]['customer_id']} {graver[0]['customer_name']}: level" in screen
     assert home.rows("select nspname from pg_namespace where nspname like 'replay%%'") == []
     assert home.rows("select count(*) as runs from bi.runs") == [{"runs": 1}]
+
+
+@pytest.mark.parametrize(
+    ("precision", "recall", "word"),
+    [
+        ((0.02, 0.15), (0.03, 0.09), "Better"),
+        ((0.02, 0.15), (-0.03, 0.02), "Better"),
+        ((-0.01, 0.05), (0.03, 0.09), "Better"),
+        ((-0.05, 0.01), (0.03, 0.09), "Mixed"),  # more are warned, none more surely
+        ((-0.03, 0.03), (0.03, 0.09), "Mixed"),
+        ((0.02, 0.15), (-0.09, -0.03), "Mixed"),
+        ((-0.15, -0.02), (0.03, 0.09), "Mixed"),
+        ((-0.15, -0.02), (-0.02, 0.03), "Worse"),
+        ((-0.01, 0.05), (-0.09, -0.03), "Worse"),
+        ((0.0, 0.15), (-0.01, 0.0), "No clear difference"),
+        ((-0.15, 0.0), (0.0, 0.09), "No clear difference"),
+        ((None, None), (None, None), "No clear difference"),
+    ],
+)
+def test_verdict_goes_by_the_intervals_that_leave_zero_out(
+    precision: tuple[float | None, float | None], recall: tuple[float | None, float | None], word: str
+) -> None:
+    effect = {
+        name: {
+            "before": 0.4,
+            "after": 0.5,
+            "difference": None if low is None or high is None else (low + high) / 2,
+            "low": low,
+            "high": high,
+        }
+        for name, (low, high) in {"precision": precision, "recall": recall, "warnings_a_day": (20.0, 40.0)}.items()
+    }
+    first, _ = verdict(effect)
+    assert first.startswith(f"  {word}: of those warned at levels 1 and 2 40.0% → 50.0% were lost")
+
+
+def test_verdict_tells_the_figures_with_their_intervals() -> None:
+    effect = {
+        "precision": {"before": 0.47, "after": 0.56, "difference": 0.09, "low": 0.02, "high": 0.15},
+        "recall": {"before": 0.33, "after": 0.39, "difference": 0.06, "low": 0.03, "high": 0.09},
+        "warnings_a_day": {"before": 98.2, "after": 99.1, "difference": 0.9, "low": -2.0, "high": 4.0},
+    }
+    assert [*verdict(effect)] == [
+        "  Better: of those warned at levels 1 and 2 47.0% → 56.0% were lost (+2.0 to +15.0 points),",
+        "  33.0% → 39.0% of the lost were warned of (+3.0 to +9.0), 98 → 99 customers a day.",
+    ]
 
 
 @pytest.mark.slow

@@ -90,41 +90,63 @@ select run_id, as_of_date, policy_hash, '–', run_id, 'Li Na', '[]',
     '{"basis": "back-test", "precision": {"after": 0.6, "low": -0.1}}'
 from ops.run where run_id = %s
 """
-_LATER_RUN = """
-insert into ops.run (as_of_date, as_of_at, company_time_zone, policy_hash, state, is_backfill)
-select as_of_date + %s, as_of_at, company_time_zone, 'another', 'published', false from ops.run where run_id = %s
-returning run_id, as_of_date
+_OTHER_RUN = """
+insert into ops.run (
+    as_of_date, as_of_at, company_time_zone, policy_hash, state, is_backfill, previous_run_id, published_at
+)
+select as_of_date + %(days)s, as_of_at, company_time_zone, coalesce(%(by)s, policy_hash), %(state)s, %(days)s < 0,
+    run_id, now() + %(hours)s * interval '1 hour'
+from ops.run where run_id = %(run_id)s
+returning run_id
 """
-_LATER_CUSTOMER = """
-insert into marts.dim_customers
-select (
-    jsonb_populate_record(
-        null::marts.dim_customers,
-        to_jsonb(customers) || jsonb_build_object('run_id', %s::bigint, 'last_ordered_on', %s::date)
+_OUTCOME = """
+insert into marts.fct_warning_outcomes (
+    customer_id, run_id, as_of_date, case_id, opened_run_id, opened_on, policy_hash, warning_level, was_active,
+    is_churned, is_service_fluctuation
+)
+select %s, %s, as_of_date + 90, run_id, run_id, as_of_date, policy_hash, %s, %s, %s, %s
+from ops.run where run_id = %s
+"""
+
+
+def _see_what_a_policy_came_to(warehouse: Warehouse, changed: int) -> None:
+    """A policy comes, is interrupted by a back-fill with another one, and comes back."""
+
+    def other_run(days: int, hours: int, by: str | None = None, state: str = "published") -> int:
+        named = {"run_id": changed, "days": days, "hours": hours, "by": by, "state": state}
+        [opened] = warehouse.rows(_OTHER_RUN, **named)
+        return int(opened["run_id"])
+
+    before, refilled = other_run(-7, -1), other_run(-3, 1)  # by this policy too, but neither is one of its days
+    next_day, backfill = other_run(1, 2), other_run(-30, 3, "another")
+    stopped, again, last = other_run(2, 4, state="stopped"), other_run(2, 5), other_run(200, 6)
+    for run_id in (changed, backfill, stopped, again):
+        warehouse.execute(_CHANGE, run_id)
+    seen = "select run_id, seen_warned, seen_churned, seen_accuracy from bi.audit_policy_changes order by run_id"
+    nothing = {"seen_warned": 0, "seen_churned": 0, "seen_accuracy": None}
+    assert warehouse.rows(seen) == [{"run_id": run_id, **nothing} for run_id in (changed, backfill, again)]
+
+    warehouse.execute(
+        "insert into ops.publication (as_of_date, run_id) select as_of_date, run_id from ops.run where run_id = %s",
+        last,
     )
-).*
-from marts.dim_customers as customers where run_id = %s and customer_id = %s
-"""
-
-
-def _see_what_a_policy_came_to(warehouse: Warehouse, run_id: int) -> None:
-    """Of those warned under a new policy one orders within 90 days, one did so on the day itself, the rest are gone."""
-    warehouse.execute(_CHANGE, run_id)
-    levels = "select customer_id from marts.fct_customer_levels where run_id = %s and raw_level <= 2 order by 1"
-    kept, quiet, *others = [row["customer_id"] for row in warehouse.rows(levels, run_id)]
-    assert others
-    later = {}
-    for days in (89, 90):
-        [later[days]] = warehouse.rows(_LATER_RUN, days, run_id)
-        day, number = later[days]["as_of_date"], later[days]["run_id"]
-        warehouse.execute("insert into ops.publication (as_of_date, run_id) values (%s, %s)", day, number)
-        [seen] = warehouse.rows("select seen_warned, seen_churned, seen_accuracy from bi.audit_policy_changes")
-        assert (seen["seen_warned"] > 0) == (days == 90)
-    for customer, ordered_on in ((kept, later[89]["as_of_date"]), (quiet, RUN_DATES[-1])):
-        warehouse.execute(_LATER_CUSTOMER, later[90]["run_id"], ordered_on, run_id, customer)
-    [row] = warehouse.rows("select * from bi.audit_policy_changes")
-    warned = len(others) + 2
-    assert (row["seen_warned"], row["seen_churned"]) == (warned, warned - 1)
-    assert float(row["seen_accuracy"]) == round((warned - 1) / warned, 4)
-    assert (row["expected_basis"], float(row["expected_accuracy"])) == ("back-test", 0.6)
-    assert (float(row["expected_accuracy_gain_low"]), row["expected_recall_gain"]) == (-0.1, None)
+    for customer, settled_by, level, was_active, is_churned, is_fluctuation, opened_by in (
+        ("Gone", last, 1, True, True, False, changed),
+        ("Gone", last, 2, True, False, False, next_day),  # the same customer
+        ("Kept", last, 2, True, False, False, changed),
+        ("Late", last, 2, True, True, False, next_day),
+        ("Mild", last, 3, True, True, False, changed),
+        ("Lapsed", last, 1, False, None, False, changed),
+        ("Fluctuating", last, 2, True, True, True, changed),
+        ("Beside", backfill, 1, True, True, False, changed),
+        ("Before", last, 1, True, True, False, before),
+        ("Refilled", last, 1, True, True, False, refilled),
+        ("Gone", last, 1, True, False, False, again),
+    ):
+        warehouse.execute(_OUTCOME, customer, settled_by, level, was_active, is_churned, is_fluctuation, opened_by)
+    first, other, second = warehouse.rows("select * from bi.audit_policy_changes order by run_id")
+    assert (first["seen_warned"], first["seen_churned"], float(first["seen_accuracy"])) == (3, 2, 0.666667)
+    assert {name: other[name] for name in nothing} == nothing
+    assert (second["seen_warned"], second["seen_churned"], second["seen_accuracy"]) == (1, 0, 0)
+    assert (first["expected_basis"], float(first["expected_accuracy"])) == ("back-test", 0.6)
+    assert (float(first["expected_accuracy_gain_low"]), first["expected_recall_gain"]) == (-0.1, None)

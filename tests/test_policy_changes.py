@@ -59,9 +59,9 @@ def test_change_is_recorded_once_with_who_what_and_expectation(
     day = date(2026, 6, 1)
     first = run(warehouse, day, shipped)
     assert recorded(warehouse) == []  # nothing came before it
-    for figure in (0.2, 0.4):
+    for basis, figure in (("back-test", 0.1), ("walk-forward", 0.2), ("walk-forward", 0.4), ("back-test", 0.9)):
         policy_changes.keep_trial(
-            warehouse, one.policy_hash, shipped.policy_hash, [day], 90, {"basis": "walk-forward", "recall": figure}
+            warehouse, one.policy_hash, shipped.policy_hash, [day], 90, {"basis": basis, "recall": figure}
         )
     second = run(warehouse, day + timedelta(days=1), one, is_published=False)
     [record] = recorded(warehouse)

@@ -10,6 +10,7 @@ import argparse
 import csv
 import json
 import os
+import shlex
 import subprocess
 import sys
 import traceback
@@ -478,7 +479,8 @@ def _propose(options: argparse.Namespace) -> int:
         (options.out / "proposal.diff").write_bytes(proposal.diff.encode())
         days = ("--from", f"{options.first:%Y-%m}", "--to", f"{options.last:%Y-%m}")
         print(f"To see it in full: {typed('backtest', *days, '--policy', str(options.out))}", file=sys.stderr)
-        print(f"To adopt it: patch -p1 -d {folder.parent} < {options.out / 'proposal.diff'}", file=sys.stderr)
+        company_folder, diff = (shlex.quote(str(path)) for path in (folder.parent, options.out / "proposal.diff"))
+        print(f"To adopt it: patch -p1 -d {company_folder} < {diff}", file=sys.stderr)
     _print_result(options, report.as_json(proposal), report.as_text(proposal))
     return DONE
 

@@ -42,7 +42,7 @@ def note(warehouse: Warehouse, run_id: int) -> None:
     """Record, once, that a run judges by another policy than the run published last before it was opened.
 
     Who: $EARLY_WARNING_CHANGED_BY, else the login name of this process. A run that is gone on with under yet another
-    policy is recorded as it then is.
+    policy is recorded as it then is. Expected is what the newest walk-forward trial says, else the newest trial.
     """
     found = warehouse.rows(
         "select run.policy_hash, previous.policy_hash as previous_hash, previous.run_id as previous_run_id"
@@ -58,7 +58,7 @@ def note(warehouse: Warehouse, run_id: int) -> None:
             "insert into ops.policy_change (run_id, as_of_date, policy_hash, previous_hash, previous_run_id,"
             " changed_by, differences, expected) select run_id, as_of_date, policy_hash, %s, %s, %s, %s,"
             " (select effect from ops.trial where trial.policy_hash = run.policy_hash and compared_with = %s"
-            " order by trial_id desc limit 1)"
+            " order by effect ->> 'basis' is distinct from 'walk-forward', trial_id desc limit 1)"
             " from ops.run where run_id = %s"
             " on conflict (run_id) do update set policy_hash = excluded.policy_hash,"
             " previous_hash = excluded.previous_hash, previous_run_id = excluded.previous_run_id,"

@@ -275,6 +275,8 @@ def _differences(result: Backtest) -> Iterator[str]:
         came = f"; {percent(_share(sum(known), len(known)))} of the {len(known):,} known were lost" if known else ""
         yield f"  {name} {len(rows):,} warnings{came}"
     yield f"  gives {moved:,} another level"
+    if result.effect:
+        yield from verdict(result.effect)
     now, then = _summed(result.groups), _summed(result.groups_before)
     for name in _COMPARED:
         if now[name]["warned"] and then[name]["warned"]:
@@ -287,6 +289,41 @@ def _differences(result: Backtest) -> Iterator[str]:
     if newest:
         yield f"  on {result.days[-1].as_of_date} it changes {len(newest)} customers, the dearest first:"
         yield from (_difference(row) for row in newest[:_MOST_DIFFERENCES])
+
+
+def verdict(effect: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
+    """Whether a change is better, by an effect as of backtest.effect, as two lines.
+
+    The first word goes by the 95 % intervals of precision and recall that leave 0 out. A recall that rises while
+    precision does not, is bought by more warnings: that alone is not better.
+    """
+    precision, recall, warnings = (effect[name] for name in ("precision", "recall", "warnings_a_day"))
+    directions = {_direction(precision), _direction(recall)} - {0}
+    is_bought = directions == {1} and not _direction(precision) and (precision["difference"] or 0) <= 0
+    if not directions:
+        word = "No clear difference"
+    elif len(directions) > 1 or is_bought:
+        word = "Mixed"
+    else:
+        word = "Better" if directions == {1} else "Worse"
+    yield (
+        f"  {word}: of those warned at levels 1 and 2 {percent(precision['before'])} → {percent(precision['after'])}"
+        f" were lost{_reach(precision, ' points')},"
+    )
+    yield (
+        f"  {percent(recall['before'])} → {percent(recall['after'])} of the lost were warned of{_reach(recall)},"
+        f" {warnings['before'] or 0:,.0f} → {warnings['after'] or 0:,.0f} customers a day."
+    )
+
+
+def _direction(figure: Mapping[str, float | None]) -> int:
+    """1 or -1 where the whole interval of the difference lies above or below 0, else 0."""
+    return int((figure["low"] or 0) > 0) - int((figure["high"] or 0) < 0)
+
+
+def _reach(figure: Mapping[str, float | None], unit: str = "") -> str:
+    low, high = figure["low"], figure["high"]
+    return "" if low is None or high is None else f" ({100 * low:+.1f} to {100 * high:+.1f}{unit})"
 
 
 def _difference(row: Mapping[str, Any]) -> str:

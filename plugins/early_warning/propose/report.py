@@ -138,11 +138,7 @@ def _expected(proposal: Proposal) -> Iterator[str]:
         yield ""
         yield "In-sample: the proposal on the very days it was chosen on, so flattered"
         yield from _effect(proposal.in_sample)
-        moved = {
-            name: sum(day[name] for day in proposal.moved)
-            for name in ("added", "added_lost", "dropped", "dropped_lost")
-        }
-        newest = proposal.moved[-1]
+        moved, newest = proposal.moved_in_all, proposal.moved[-1]
         yield (
             f"  adds {moved['added']:,} warnings of levels 1 and 2 ({_of(moved, 'added')} lost) and drops"
             f" {moved['dropped']:,} ({_of(moved, 'dropped')} lost); on {newest['as_of_date']} it adds"

@@ -310,5 +310,5 @@ create table if not exists ops.policy_change (
     previous_run_id bigint not null references ops.run (run_id),
     changed_by text not null,
     differences jsonb not null, -- a list of file, key, column, before, after
-    expected jsonb -- the effect of the newest trial of the one against the other
+    expected jsonb -- the effect of the newest walk-forward trial of the one against the other, else of the newest
 );
