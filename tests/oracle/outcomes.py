@@ -251,10 +251,11 @@ def _add_recovery(
 ) -> None:
     if outcome.recovery_on is None or outcome.baseline_amount is None:
         return
+    assert outcome.handled_at is not None
     by = _settled_by(runs, at, outcome.recovery_on)
     if by is not None:
-        days = int(policy.settings["recovery_days"])
-        handled_on = outcome.recovery_on - timedelta(days=days)
+        handled_on = runs[by].moment.local_date(outcome.handled_at)
+        days = (outcome.recovery_on - handled_on).days
         usual = _usual(policy.settings["recovered_share"], outcome.baseline_amount, days)
         ordered = figure(sum(ordered_ahead(runs[by], key[0], handled_on, outcome.recovery_on).values(), Fraction()))
         assert usual is not None
