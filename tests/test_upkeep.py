@@ -283,6 +283,15 @@ def test_day_stays_until_it_is_settled_what_became_of_those_warned_on_it(judged:
     assert shown_days(judged) == [date(2026, 4, 30), *days_between(TODAY - timedelta(days=59), TODAY)]
 
 
+def test_day_stays_unsettled_while_orders_stand_still(judged: Warehouse) -> None:
+    judged.execute("insert into policy.policy (policy_hash) values ('p')")
+    judged.execute("insert into policy.outcomes values ('p', 'horizon_days', 10)")
+    publish_days(judged, date(2026, 4, 1), TODAY)
+    judged.execute("update ops.run set stale_data_sets = '{sales.orders}' where as_of_date > '2026-05-10'")
+    upkeep.tidy(judged, SHORT)
+    assert shown_days(judged) == [date(2026, 4, 30), *days_between(date(2026, 5, 1), TODAY)]
+
+
 # --- what only explains -------------------------------------------------------------------------------------------
 
 

@@ -310,7 +310,7 @@ _PASSING = {
 # A published day goes by its date, a run that no day shows by its age. What runs still need stays: the newest published
 # run, from which the next one goes on; runs that are not finished or owe mails; the run before each of these, and
 # whatever hysteresis or the horizon of outcomes looks back on from there (a little more than the chain, which is the
-# same in one step).
+# same in one step), or from the newest published run that could settle something: while orders stand still none can.
 _DROP_RUNS = """
 with alive as (select * from ops.run where dropped_at is null),
 anchor as (
@@ -333,13 +333,22 @@ lookback as (
     ) as spans
     where policy_hash in (select policy_hash from ops.run)
 ),
+settling as (
+    select max(as_of_date) as as_of_date
+    from alive
+    where state = 'published' and as_of_date <= %(today)s and not 'sales.orders' = any(stale_data_sets)
+),
 needed as (
     select alive.run_id
     from alive
     cross join lookback
+    cross join settling
     inner join anchor
         on alive.run_id in (anchor.run_id, anchor.previous_run_id)
-        or (alive.as_of_date > anchor.as_of_date - lookback.days and alive.as_of_date <= anchor.as_of_date)
+        or (
+            alive.as_of_date > least(anchor.as_of_date, settling.as_of_date) - lookback.days
+            and alive.as_of_date <= anchor.as_of_date
+        )
 ),
 month_end as (
     select max(as_of_date) as as_of_date

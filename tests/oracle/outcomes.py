@@ -251,10 +251,11 @@ def _add_recovery(
 ) -> None:
     if outcome.recovery_on is None or outcome.baseline_amount is None:
         return
+    assert outcome.handled_at is not None
     by = _settled_by(runs, at, outcome.recovery_on)
     if by is not None:
-        days = int(policy.settings["recovery_days"])
-        handled_on = outcome.recovery_on - timedelta(days=days)
+        handled_on = runs[by].moment.local_date(outcome.handled_at)
+        days = (outcome.recovery_on - handled_on).days
         usual = _usual(policy.settings["recovered_share"], outcome.baseline_amount, days)
         ordered = figure(sum(ordered_ahead(runs[by], key[0], handled_on, outcome.recovery_on).values(), Fraction()))
         assert usual is not None
@@ -289,16 +290,16 @@ def _lost(said: Run, known: Run, held: Mapping[str, Held], policy: Policy) -> It
                     money_at_risk_amount=customer.money_at_risk_amount,
                     baseline_amount=fate.baseline,
                     ordered_amount=fate.ordered,
-                    nearest_indicator_code=near[1] if near else None,
-                    nearest_value=customer.indicators[near[1]].value if near else None,
-                    nearest_threshold=customer.indicators[near[1]].threshold if near else None,
-                    nearness=figure(-near[0]) if near else None,
+                    nearest_indicator_code=near[2] if near else None,
+                    nearest_value=customer.indicators[near[2]].value if near else None,
+                    nearest_threshold=customer.indicators[near[2]].threshold if near else None,
+                    nearness=figure(-near[1]) if near else None,
                 ),
             )
 
 
-def _nearest(customer: CustomerResult, policy: Policy) -> tuple[Fraction, str] | None:
-    """Minus its nearness and the code of the indicator that came nearest to its threshold (0002.59)."""
+def _nearest(customer: CustomerResult, policy: Policy) -> tuple[bool, Fraction, str] | None:
+    """Whether it is clear, minus its nearness, and the code of the indicator that came nearest (0002.59)."""
     found = []
     for code, result in customer.indicators.items():
         indicator = policy.indicators[code]
@@ -306,5 +307,5 @@ def _nearest(customer: CustomerResult, policy: Policy) -> tuple[Fraction, str] |
             parts = (result.value, result.threshold)
             part, whole = parts if indicator.direction == "high" else reversed(parts)
             if part is not None and whole:
-                found.append((-round_half_away(Fraction(part) / Fraction(whole)), code))
+                found.append((result.state == "clear", -round_half_away(Fraction(part) / Fraction(whole)), code))
     return min(found, default=None)

@@ -1,5 +1,6 @@
 -- Warning case, as the newest published run knows it: what is open in it, and the last row of each closed before. Only
--- runs that this one goes on from count; a back-fill beside them has cases of its own day only.
+-- runs that this one goes on from count; a back-fill beside them has cases of its own day only. Rows of an earlier
+-- version of the platform don't say what was done first.
 with recursive {{ chain_of_the_newest() }},
 
 told as (
@@ -50,8 +51,8 @@ select distinct on (told.customer_id, told.case_id)
     told.money_at_risk_amount,
     told.is_muted,
     told.is_held_back,
-    told.first_handled_at,
-    told.was_handled_in_time
+    coalesce(told.first_handled_at, told.handled_at) as first_handled_at,
+    coalesce(told.was_handled_in_time, told.handled_at <= told.deadline_at) as was_handled_in_time
 from told
 inner join runs on told.run_id = runs.run_id
 left join {{ ref('dim_customers') }} as customers

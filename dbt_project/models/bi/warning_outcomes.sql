@@ -17,12 +17,23 @@ settled as (
     left join recoveries on outcomes.customer_id = recoveries.customer_id and outcomes.case_id = recoveries.case_id
 ),
 
+-- An opening is told twice where a day was judged several times and the case ended in between.
 opened as (
-    select cases.*
+    select distinct on (cases.customer_id, cases.case_id) cases.*
     from {{ ref('fct_warning_cases') }} as cases
     inner join chain on cases.run_id = chain.run_id
     left join settled on cases.customer_id = settled.customer_id and cases.case_id = settled.case_id
     where cases.event = 'opened' and settled.customer_id is null
+    order by cases.customer_id asc, cases.case_id asc, cases.raised_at asc
+),
+
+-- What is open is settled by the policy of the run that does it, of which the newest is the best guess.
+horizon as (
+    select outcomes.value::integer as days
+    from {{ source('policy', 'outcomes') }} as outcomes
+    inner join runs on outcomes.policy_hash = runs.policy_hash
+    inner join chain on runs.run_id = chain.run_id and chain.is_newest
+    where outcomes.parameter = 'horizon_days'
 )
 
 select
@@ -60,7 +71,7 @@ select
     opened.customer_id,
     opened.case_id,
     opened.opened_on,
-    (opened.opened_on + horizon.value::integer) as horizon_on,
+    opened.opened_on + horizon.days as horizon_on,
     customers.customer_name,
     customers.segment,
     customers.owner_name,
@@ -94,6 +105,4 @@ inner join {{ ref('fct_customer_levels') }} as levels
     on opened.customer_id = levels.customer_id
     and opened.run_id = levels.run_id
 inner join {{ ref('cases') }} as cases on opened.customer_id = cases.customer_id and opened.case_id = cases.case_id
-left join {{ source('policy', 'outcomes') }} as horizon
-    on runs.policy_hash = horizon.policy_hash
-    and horizon.parameter = 'horizon_days'
+left join horizon on true

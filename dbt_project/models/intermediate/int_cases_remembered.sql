@@ -1,7 +1,7 @@
 {{ config(meta={'key': ['customer_id', 'case_id']}) }}
 
 -- Grain: warning case of the run before, open or closed a short while ago. What people did about it until this run's
--- cut-off, and what becomes of it.
+-- cut-off, and what becomes of it. Rows of an earlier version of the platform don't say what was done first.
 with run as (select * from {{ ref('stg_ops__run') }}),
 
 warnings as (select * from {{ ref('int_warnings') }}),
@@ -54,11 +54,14 @@ known as (
         end as follow_up_on,
         before.was_handled,
         case
-            when before.was_handled or before.closed_on is not null then before.first_handled_at
+            when before.closed_on is not null then coalesce(before.first_handled_at, before.handled_at)
+            when before.was_handled then coalesce(before.first_handled_at, handled.handled_at)
             else handled.handled_at
         end as first_handled_at,
         case
-            when before.was_handled or before.closed_on is not null then before.was_handled_in_time
+            when before.closed_on is not null
+                then coalesce(before.was_handled_in_time, before.handled_at <= before.deadline_at)
+            when before.was_handled then coalesce(before.was_handled_in_time, handled.handled_at <= before.deadline_at)
             else handled.handled_at <= before.deadline_at
         end as was_handled_in_time,
         before.closed_on,

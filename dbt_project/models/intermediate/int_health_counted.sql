@@ -14,6 +14,7 @@ before as (
 
 figures as (
     select
+        customers.customer_id,
         coalesce(customers.segment, '') as segment,
         customers.state,
         before.customer_id is not null as was_active,
@@ -21,8 +22,7 @@ figures as (
         customers.open_balance_amount,
         customers.state = 'lapsed'
         and customers.last_ordered_on + floor(rhythms.inactivity_limit_days)::integer + 1 > run.as_of_date - 365
-            as is_lapsed_12m,
-        customers.customer_id
+            as is_lapsed_12m
     from customers
     cross join run
     left join before on customers.customer_id = before.customer_id

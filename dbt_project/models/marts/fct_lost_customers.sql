@@ -39,6 +39,7 @@ near as (
         lost.customer_id,
         lost.run_id,
         judged.code,
+        judged.state,
         judged.value,
         judged.threshold,
         round(
@@ -67,7 +68,7 @@ nearest as (
     select distinct on (customer_id, run_id) near.*
     from near
     where nearness is not null
-    order by customer_id asc, run_id asc, nearness desc, code asc
+    order by customer_id asc, run_id asc, state = 'watch' desc, nearness desc, code asc
 )
 
 select

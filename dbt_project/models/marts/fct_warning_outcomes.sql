@@ -16,14 +16,13 @@ opened as (
     order by cases.customer_id, cases.case_id, chain.as_of_at
 ),
 
--- The last that is told of each: by this run, or by the one that closed it.
-latest as (
+-- The last that is told of each: by this run, or by the one that closed it. Rows of an earlier version of the platform
+-- don't say what was done first.
+told as (
     select distinct on (opened.customer_id, opened.case_id)
         cases.*,
-        case
-            when (cases.first_handled_at at time zone run.time_zone)::date <= opened.opened_on + run.horizon_days
-                then cases.first_handled_at
-        end as handled_at_horizon
+        coalesce(cases.first_handled_at, cases.handled_at) as handled_first_at,
+        coalesce(cases.was_handled_in_time, cases.handled_at <= cases.deadline_at) as is_in_time
     from opened
     cross join run
     inner join {{ ref('fct_warning_cases') }} as cases
@@ -32,6 +31,17 @@ latest as (
     inner join chain on cases.run_id = chain.run_id
     where cases.run_id = run.run_id or cases.closed_on = cases.as_of_date
     order by opened.customer_id asc, opened.case_id asc, chain.as_of_at desc
+),
+
+latest as (
+    select
+        told.*,
+        case
+            when (told.handled_first_at at time zone run.time_zone)::date <= told.opened_on + run.horizon_days
+                then told.handled_first_at
+        end as handled_at_horizon
+    from told
+    cross join run
 )
 
 select
@@ -60,7 +70,7 @@ select
     followed.is_churned,
     case when followed.is_churned then followed.lead_days end as lead_days,
     latest.handled_at_horizon as handled_at,
-    coalesce(latest.handled_at_horizon is not null and latest.was_handled_in_time, false) as is_handled_in_time,
+    coalesce(latest.handled_at_horizon is not null and latest.is_in_time, false) as is_handled_in_time,
     (latest.handled_at_horizon at time zone run.time_zone)::date + run.recovery_days as recovery_on,
     case
         when followed.is_churned then 'churned'

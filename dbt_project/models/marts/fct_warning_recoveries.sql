@@ -13,11 +13,10 @@ reached as (
     from {{ ref('int_runs_in_chain') }}
 ),
 
-due as (
+handled as (
     select
         outcomes.*,
-        (outcomes.handled_at at time zone run.time_zone)::date as handled_on,
-        {{ usual_amount('run.recovered_share', 'outcomes.baseline_amount', 'run.recovery_days') }} as recovered_amount
+        (outcomes.handled_at at time zone run.time_zone)::date as handled_on
     from {{ ref('fct_warning_outcomes') }} as outcomes
     inner join chain on outcomes.run_id = chain.run_id
     cross join run
@@ -26,6 +25,17 @@ due as (
         outcomes.recovery_on <= reached.day_now
         and (chain.is_current or outcomes.recovery_on > reached.day_before)
         and outcomes.baseline_amount is not null
+),
+
+-- The days are those of the run that settled the warning; recovery_days may have changed since.
+due as (
+    select
+        handled.*,
+        {{ usual_amount(
+            'run.recovered_share', 'handled.baseline_amount', '(handled.recovery_on - handled.handled_on)'
+        ) }} as recovered_amount
+    from handled
+    cross join run
 )
 
 select
