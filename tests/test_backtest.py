@@ -357,7 +357,7 @@ def test_changed_threshold_tells_whom_it_adds_and_drops(tried: Home, home: Home,
     replays = home.rows("select count(*) as days from ops.replay")
     screen = backtest(home, PAST, "--policy", str(trial)).stdout
     assert home.rows("select count(*) as days from ops.replay") == replays  # a second look judges nothing anew
-    assert f"gives {len(graver)} another level" in screen
+    assert f"gives {len(graver)} customers a graver level" in screen
     assert "adds 0 warnings" in screen
     assert "of those warned at levels 1 and 2" in screen
     assert f"{graver[0]['customer_id']} {graver[0]['customer_name']}: level" in screen

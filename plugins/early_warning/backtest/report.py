@@ -43,12 +43,12 @@ def as_json(result: Backtest) -> dict[str, Any]:
 
 
 def as_text(result: Backtest) -> str:
-    """What a policy would have told, and whether that is better, on one screen."""
+    """What a policy would have told: whether that is better on the first screen, then level by level and day by day."""
     lines = [*_head(result)]
-    if result.cells:
-        lines += ["", *_groups(result), "", *_ranking(result), "", *_parts(result), "", *_days(result)]
     if result.before and result.days:
         lines += ["", *_differences(result)]
+    if result.cells:
+        lines += ["", *_groups(result), "", *_ranking(result), "", *_parts(result), "", *_days(result)]
     return "\n".join(lines)
 
 
@@ -265,30 +265,32 @@ def _days(result: Backtest) -> Iterator[str]:
 
 
 def _differences(result: Backtest) -> Iterator[str]:
+    """The answer to what was asked: is it better, by how much, whom does it add, drop and move."""
     assert result.before is not None
-    added = [row for row in result.differences if row["level_before"] is None]  # by more than service_fluctuation
-    dropped = [row for row in result.differences if row["level"] is None]
-    moved = len(result.differences) - len(added) - len(dropped)
     yield f"Against the policy in force, {result.before[:19]}…, on all days together:"
-    for name, rows in (("adds", added), ("drops", dropped)):
-        known = [row["is_lost"] for row in rows if row["is_lost"] is not None]
-        came = f"; {percent(_share(sum(known), len(known)))} of the {len(known):,} known were lost" if known else ""
-        yield f"  {name} {len(rows):,} warnings{came}"
-    yield f"  gives {moved:,} another level"
     if result.effect:
         yield from verdict(result.effect)
-    now, then = _summed(result.groups), _summed(result.groups_before)
-    for name in _COMPARED:
-        if now[name]["warned"] and then[name]["warned"]:
-            yield (
-                f"  {_NAMES[name]}: {then[name]['warned']:,} → {now[name]['warned']:,} warned,"
-                f" {percent(_share(then[name]['lost'], then[name]['warned']))} →"
-                f" {percent(_share(now[name]['lost'], now[name]['warned']))} lost"
-            )
+        yield from effect_table(result.effect)
+    added = [row for row in result.differences if row["level_before"] is None]  # by more than service_fluctuation
+    dropped = [row for row in result.differences if row["level"] is None]
+    moved = [row for row in result.differences if row["level_before"] and row["level"]]
+    up, down = ([row for row in moved if sign * row["level"] < sign * row["level_before"]] for sign in (1, -1))
+    counted = (
+        ("adds", added, "warnings"),
+        ("drops", dropped, "warnings"),
+        ("gives", up, "customers a graver level"),
+        ("gives", down, "customers a milder level"),
+    )
+    for verb, rows, what in counted:
+        known = [row["is_lost"] for row in rows if row["is_lost"] is not None]
+        came = f"; {percent(_share(sum(known), len(known)))} of the {len(known):,} known were lost" if known else ""
+        yield f"  {verb} {len(rows):,} {what}{came}"
     newest = [row for row in result.differences if row["as_of_date"] == result.days[-1].as_of_date]
     if newest:
-        yield f"  on {result.days[-1].as_of_date} it changes {len(newest)} customers, the dearest first:"
+        yield f"  on {result.days[-1].as_of_date} it changes {len(newest):,} customers, the dearest first:"
         yield from (_difference(row) for row in newest[:_MOST_DIFFERENCES])
+        if len(newest) > _MOST_DIFFERENCES:
+            yield f"    … and {len(newest) - _MOST_DIFFERENCES:,} more (all with --json)"
 
 
 def verdict(effect: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
@@ -328,9 +330,42 @@ def _reach(figure: Mapping[str, float | None], unit: str = "") -> str:
 
 def _difference(row: Mapping[str, Any]) -> str:
     levels = " → ".join("none" if row[name] is None else f"level {row[name]}" for name in ("level_before", "level"))
-    rules = ", ".join(sorted({*row["rule_codes"]} ^ {*row["rule_codes_before"]})) or "by the same rules"
+    rules = ", ".join(sorted({*row["rule_codes"]} ^ {*row["rule_codes_before"]})) or "by rules of another level now"
+    fate = {True: ", was lost", False: ", stayed", None: ""}[row["is_lost"]]
     at_risk = f"{row['money_at_risk_amount']:,.0f} at risk"
-    return f"    {row['customer_id']} {row['customer_name']}: {levels} ({rules}), {at_risk}"
+    return f"    {row['customer_id']} {row['customer_name']}: {levels} ({rules}), {at_risk}{fate}"
+
+
+_FIGURES = {
+    "precision": "lost, of the warned",
+    "recall": "warned, of the lost",
+    "revenue_caught": "of the lost customers' revenue",
+    "warnings_a_day": "customers warned a day",
+}
+
+
+def effect_table(effect: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
+    """An effect as of backtest.effect, a line a figure."""
+    rows = []
+    for name, text in _FIGURES.items():
+        is_share, figure = name != "warnings_a_day", effect[name]
+        rows.append(
+            (text, *(_number(figure[column], is_share) for column in ("before", "after")), *_span(figure, is_share))
+        )
+    yield from table(("", "in force", "changed", "difference", "95 %"), rows)
+
+
+def _number(value: float | None, is_share: bool) -> str:
+    return percent(value) if is_share else "–" if value is None else f"{value:,.1f}"
+
+
+def _span(figure: Mapping[str, float | None], is_share: bool) -> tuple[str, str]:
+    values = [figure[name] for name in ("difference", "low", "high")]
+    known = [value * (100 if is_share else 1) for value in values if value is not None]
+    if len(known) < len(values):
+        return "–", "–"
+    difference, low, high = (f"{value + 0.0:+.1f}" for value in (round(one, 1) for one in known))
+    return difference, f"{low} to {high}"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -7,17 +7,10 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from early_warning.backtest.report import percent, table
+from early_warning.backtest.report import effect_table, percent, table
 from early_warning.propose import Proposal
 from early_warning.propose.changes import Change
 from early_warning.propose.search import Found
-
-_FIGURES = {
-    "precision": "lost, of the warned",
-    "recall": "warned, of the lost",
-    "revenue_caught": "of the lost customers' revenue",
-    "warnings_a_day": "customers warned a day",
-}
 
 _VERDICTS = {
     "holds": "It holds on later days: more of the lost are warned of.",
@@ -131,13 +124,13 @@ def _expected(proposal: Proposal) -> Iterator[str]:
         yield f"EXPECTED: not known. For none of {len(proposal.walk)} later days had the days before given a change."
     else:
         yield f"EXPECTED (walk-forward: chosen on the past, judged on {len(proposal.walk)} later days), levels 1 and 2"
-        yield from _effect(proposal.expected)
+        yield from effect_table(proposal.expected)
         if proposal.verdict:
             yield f"  {_VERDICTS[proposal.verdict]}"
     if proposal.changes:
         yield ""
         yield "In-sample: the proposal on the very days it was chosen on, so flattered"
-        yield from _effect(proposal.in_sample)
+        yield from effect_table(proposal.in_sample)
         moved, newest = proposal.moved_in_all, proposal.moved[-1]
         yield (
             f"  adds {moved['added']:,} warnings of levels 1 and 2 ({_of(moved, 'added')} lost) and drops"
@@ -148,29 +141,6 @@ def _expected(proposal: Proposal) -> Iterator[str]:
 
 def _of(moved: Mapping[str, int], what: str) -> str:
     return percent(moved[f"{what}_lost"] / moved[what] if moved[what] else None)
-
-
-def _effect(effect: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
-    rows = []
-    for name, text in _FIGURES.items():
-        is_share, figure = name != "warnings_a_day", effect[name]
-        rows.append(
-            (text, *(_number(figure[column], is_share) for column in ("before", "after")), *_span(figure, is_share))
-        )
-    yield from table(("", "in force", "changed", "difference", "95 %"), rows)
-
-
-def _number(value: float | None, is_share: bool) -> str:
-    return percent(value) if is_share else "–" if value is None else f"{value:,.1f}"
-
-
-def _span(figure: Mapping[str, float | None], is_share: bool) -> tuple[str, str]:
-    values = [figure[name] for name in ("difference", "low", "high")]
-    known = [value * (100 if is_share else 1) for value in values if value is not None]
-    if len(known) < len(values):
-        return "–", "–"
-    difference, low, high = (f"{value + 0.0:+.1f}" for value in (round(one, 1) for one in known))
-    return difference, f"{low} to {high}"
 
 
 def _walk(proposal: Proposal) -> Iterator[str]:
