@@ -460,8 +460,8 @@ def test_proposal_is_printed_written_and_kept_and_the_company_left_alone(home: H
     before = {path.name: path.read_bytes() for path in (home.company / "policy").iterdir()}
     capped = write(home.company / "policy", tmp_path / "capped", CHANGES)
     settings = tmp_path / "capped" / "hysteresis_and_budget.csv"
-    text = settings.read_text(encoding="utf-8").replace("level_1_cap,1", "level_1_cap,0.02")
-    settings.write_text(text.replace("level_2_cap,1", "level_2_cap,0.03"), encoding="utf-8")
+    text = settings.read_text(encoding="utf-8").replace("level_1_cap,0.04", "level_1_cap,0.02")
+    settings.write_text(text.replace("level_2_cap,0.15", "level_2_cap,0.03"), encoding="utf-8")
     asked = ("--from", f"{PAST:%Y-%m}", "--to", f"{PAST:%Y-%m}")
     trial = home.command("backtest", *asked, "--policy", str(tmp_path / "capped"), "--json")
     assert trial.code == 0, trial.stderr
@@ -479,9 +479,10 @@ def test_proposal_is_printed_written_and_kept_and_the_company_left_alone(home: H
     )
     assert trial.json["effect"]["precision"]["before"] == pytest.approx(pooled[1]["precision"])
 
-    out = tmp_path / "out"
+    out = tmp_path / "to be adopted"
     answer = home.command("propose", *asked, "--budget", "5", "--out", str(out), "--json")
     assert answer.code == 0, answer.stderr
+    assert f"patch -p1 -d {home.company} < '{out / 'proposal.diff'}'\n" in answer.stderr
     told = answer.json
     assert told["changes"]
     assert policy.load(out).policy_hash == told["proposed_policy"]
