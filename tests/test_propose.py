@@ -479,9 +479,10 @@ def test_proposal_is_printed_written_and_kept_and_the_company_left_alone(home: H
     )
     assert trial.json["effect"]["precision"]["before"] == pytest.approx(pooled[1]["precision"])
 
-    out = tmp_path / "out"
+    out = tmp_path / "to be adopted"
     answer = home.command("propose", *asked, "--budget", "5", "--out", str(out), "--json")
     assert answer.code == 0, answer.stderr
+    assert f"patch -p1 -d {home.company} < '{out / 'proposal.diff'}'\n" in answer.stderr
     told = answer.json
     assert told["changes"]
     assert policy.load(out).policy_hash == told["proposed_policy"]
