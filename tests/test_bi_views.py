@@ -141,7 +141,7 @@ def _see_what_a_policy_came_to(warehouse: Warehouse, changed: int) -> None:
         ("Beside", backfill, 1, True, True, False, changed),
         ("Before", last, 1, True, True, False, before),
         ("Refilled", last, 1, True, True, False, refilled),
-        ("Gone", last, 1, True, False, False, again),
+        ("Back", last, 1, True, False, False, again),
     ):
         warehouse.execute(_OUTCOME, customer, settled_by, level, was_active, is_churned, is_fluctuation, opened_by)
     first, other, second = warehouse.rows("select * from bi.audit_policy_changes order by run_id")
