@@ -394,7 +394,7 @@ from groups
 inner join judged
     on judged.level between groups.gravest and groups.mildest or groups.gravest is null and judged.is_silent
 group by groups.name, groups.gravest, groups.mildest
-order by groups.gravest, groups.mildest
+order by groups.gravest is null, groups.mildest - groups.gravest, groups.gravest
 """
 
 

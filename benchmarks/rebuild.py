@@ -106,7 +106,8 @@ cross join lateral (
     union all
     select indicator_code || '_baseline', baseline where indicator_code <> 'complaint_rate'
     union all
-    select key, value::numeric from jsonb_each_text(measures) where key <> indicator_code
+    select key, value::numeric from jsonb_each_text(measures)
+    where key <> indicator_code and key <> 'least_feedback' -- a limit of the policy's, which nobody computes
 ) as figures
 where run_id = %(run_id)s
 group by indicator_code, name

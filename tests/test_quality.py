@@ -575,7 +575,7 @@ def test_good_marts_pass(marts: Warehouse) -> None:
         (
             {"levels": [{**WARNING, "customer_id": f"C{number}", "warning_level": 1} for number in (1, 2)]},
             "warn",
-            ["found a share of 0.0667 of 30 active customers with level 1", "level_rules.csv"],
+            ["found a share of 0.0667 of 30 active customers with level 1", "lower level_1_cap"],
         ),
         (
             {"levels": [{**WARNING, "customer_id": f"C{number}", "warning_level": 2} for number in range(1, 6)]},
