@@ -58,6 +58,7 @@ PARTED_BY_OTHERS = {
     "stg_sales__products": "no customer: the catalogue, small enough to be a reference table",
     "stg_sales__policy_signals": "no customer: an industry's, small enough to be a reference table",
     "stg_ops__batches": "ops.batch is a reference table",
+    "audit_policy_changes": "ops.policy_change and ops.run are reference tables",
     "int_rules_fired": "policy.level_conditions is a reference table",
     "int_levels_capped": "a cap is a share of all customers; only those with a level are ranked",
     "int_warnings": "a budget is an owner's; only those with a level are ranked",
