@@ -436,8 +436,9 @@ def _defaults(warehouse: Warehouse, company: Company) -> Iterator[str]:
     with warehouse.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(script, {"horizon": horizon, "days": days, "policy_hash": trial}).fetchall()
     yield from (f"### Who will not pay, {horizon} days ahead", "")
+    reached = [day for day in days if day + timedelta(days=horizon) <= days[-1] + timedelta(days=2)]
     yield (
-        f"{_span(days)}. Of active customers that are not in default yet, those of whom an invoice becomes more than"
+        f"{_span(reached)}. Of active customers that are not in default yet, those of whom an invoice becomes more than"
         " 90 days past due, or is written off, within the horizon."
     )
     yield from ("", "| | warned | in default | recall |", "|---" * 4 + "|")
