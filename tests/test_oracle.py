@@ -873,9 +873,13 @@ def breached(**states: str) -> dict[str, IndicatorResult]:
         ),
         (breached(rhythm_break="watch"), 3, ("rhythm_broken",)),
         (breached(policy_change="watch", competitor_activity="watch"), None, ()),
-        (breached(overdue_ratio="serious", late_payment_rate="watch"), 3, ("serious_business",)),
         (
-            breached(overdue_ratio="serious", late_payment_rate="serious"),
+            breached(overdue_days="watch", overdue_ratio="serious", late_payment_rate="serious"),
+            3,
+            ("serious_business",),
+        ),
+        (
+            breached(overdue_days="serious", overdue_ratio="serious", late_payment_rate="serious"),
             2,
             ("overdue_and_pays_late", "serious_business"),
         ),
