@@ -115,7 +115,7 @@ def read_run(warehouse: Warehouse, run_id: int) -> dict[str, dict[Any, dict[str,
     """What a run wrote: customers and levels by customer_id, cases and indicators by (customer_id, their code).
 
     What all customers say together by pair of indicators, by item_kind and item_id, and by segment; what it settles by
-    customer and case, or day.
+    customer and case, or day; the months of those that hold a level by customer_id.
     """
     return {
         "customers": {
@@ -157,6 +157,10 @@ def read_run(warehouse: Warehouse, run_id: int) -> dict[str, dict[Any, dict[str,
         "lost": {
             (row["customer_id"], row["active_on"]): row
             for row in warehouse.rows("select * from marts.fct_lost_customers where run_id = %s", run_id)
+        },
+        "trends": {
+            row["customer_id"]: row
+            for row in warehouse.rows("select * from marts.fct_warning_trends where run_id = %s", run_id)
         },
     }
 
@@ -235,6 +239,9 @@ def differences(
         },
         "associations": {pair: vars(association) for pair, association in run.associations.items()},
         "products": {item: vars(quality) for item, quality in run.products.items()},
+        "trends": _records(
+            {key: customer.trend for key, customer in run.customers.items() if key in held and held[key].warning_level}
+        ),
     }
     return compared(by_sql, by_oracle)
 

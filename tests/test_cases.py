@@ -92,6 +92,7 @@ def test_case_is_opened_handled_and_comes_back_with_the_next_measure(warehouse: 
             {
                 "cases": {case["customer_id"]: case for case in warehouse.rows("select * from bi.cases")},
                 "actions": warehouse.rows("select * from bi.case_actions order by customer_id, department"),
+                "worded": warehouse.rows("select * from marts.rpt_case_actions where run_id = %s", run_id),
                 "warnings": {
                     warning["customer_id"]: warning
                     for warning in warehouse.rows("select * from bi.warnings where as_of_date = %s", day)
@@ -122,9 +123,25 @@ def test_case_is_opened_handled_and_comes_back_with_the_next_measure(warehouse: 
     assert "未经财务同意" in measures["Owing", "sales"]["action"]
     assert measures["Angry", "product"]["indicator_codes"] == ["complaint_rate"]
 
+    # what each of them is to do is there in every language, of every run, a measure's wording once
+    worded = {(each["customer_id"], each["department"], each["language"]): each for each in first["worded"]}
+    assert len(worded) == len(first["worded"])
+    assert worded.keys() == {(*measure, language) for measure in measures for language in ("zh-CN", "zh-TW", "en")}
+    for (customer, department), measure in measures.items():
+        own = worded[customer, department, "zh-CN"]
+        assert [own[column] for column in ("case_id", "action", "indicator_codes")] == [
+            measure[column] for column in ("case_id", "action", "indicator_codes")
+        ]
+    assert "未經財務同意" in worded["Owing", "sales", "zh-TW"]["action"]
+    assert "without finance" in worded["Owing", "sales", "en"]["action"]
+    assert worded["Owing", "sales", "en"]["indicator_codes"] == measures["Owing", "sales"]["indicator_codes"]
+    kept = warehouse.rows("select * from marts.rpt_case_actions where run_id = %s", first["worded"][0]["run_id"])
+    assert sorted(map(str, kept)) == sorted(map(str, first["worded"])), "a later run changed an earlier one's measures"
+
     # the second day sees the first one handled in time; the other is muted for the day and stays visible
     assert (second["cases"]["Owing"]["state"], second["cases"]["Owing"]["is_handled_in_time"]) == ("handled", True)
     assert {each["customer_id"] for each in second["actions"]} == {"Angry"}
+    assert {each["customer_id"] for each in second["worded"]} == {"Angry"}, "who is handled has nothing to do"
     assert [each["warnings"]["Angry"]["is_muted"] for each in told] == [False, True, False]
     [kept] = warehouse.rows("select reason, muted_by from ops.mute")
     assert kept == {"reason": mute.reason, "muted_by": mute.muted_by}

@@ -53,6 +53,7 @@ MARTS = {
     "fct_warning_outcomes": ("customer_id", "case_id"),
     "fct_warning_recoveries": ("customer_id", "case_id"),
     "fct_lost_customers": ("customer_id", "active_on"),
+    "fct_warning_trends": ("customer_id",),
 }
 """What a run writes, and what its rows are known by."""
 

@@ -41,10 +41,12 @@ class Outcome:
     indicators, last run: (customer_id, indicator_code) -> state, unknown_reason, value, baseline, threshold.
     levels: (as_of_date, customer_id) -> state, raw_level, warning_level, level_since, rule_codes (a list); all
     customers, also those without a level.
+    trends, last run: customer_id of those that hold a level -> first_month, amounts (a list), threshold_amount.
     """
 
     indicators: Mapping[tuple[str, str], Mapping[str, Any]]
     levels: Mapping[tuple[date, str], Mapping[str, Any]]
+    trends: Mapping[str, Mapping[str, Any]]
 
 
 def oracle_outcome() -> Outcome:
@@ -67,7 +69,12 @@ def oracle_outcome() -> Outcome:
         for run, held in zip(runs, follow(runs, policy), strict=True)
         for customer_id, customer in run.customers.items()
     }
-    return Outcome(indicators, levels)
+    trends = {
+        customer_id: vars(customer.trend) | {"amounts": list(customer.trend.amounts)}
+        for customer_id, customer in runs[-1].customers.items()
+        if levels[RUN_DATES[-1], customer_id]["warning_level"]
+    }
+    return Outcome(indicators, levels, trends)
 
 
 def sql_outcome(warehouse: Warehouse) -> Outcome:
@@ -83,7 +90,8 @@ def sql_outcome(warehouse: Warehouse) -> Outcome:
         for day, run in run_of.items()
         for customer_id, customer in run["customers"].items()
     }
-    return Outcome(run_of[RUN_DATES[-1]]["indicators"], levels)
+    last = run_of[RUN_DATES[-1]]
+    return Outcome(last["indicators"], levels, last["trends"])
 
 
 @pytest.fixture(scope="module", params=["oracle", "sql"])
@@ -140,6 +148,17 @@ def test_levels_of_earlier_runs_match_hand_arithmetic(outcome: Outcome) -> None:
         (row["as_of_date"], row["customer_id"]): [row[column] for column in columns]
         for row in expected("expected_earlier_levels")
     }
+
+
+def test_months_of_the_warned_match_hand_arithmetic(outcome: Outcome) -> None:
+    warned = {row["customer_id"] for row in expected("expected_levels") if row["warning_level"]}
+    assert outcome.trends.keys() == warned
+    silent, young = outcome.trends["C02"], outcome.trends["C07"]
+    assert silent["first_month"] == date(2024, 7, 1)
+    assert silent["amounts"] == [None, *[1200] * 6, *[0] * 5], "six orders from its first month on, then none"
+    assert silent["threshold_amount"] == 360, "0.40 of 7200 in 8 months"
+    assert young["amounts"] == [*[None] * 10, 1500, 1500]
+    assert young["threshold_amount"] is None, "too short a history to call anything usual"
 
 
 def test_table_of_the_page_shows_the_expected_states() -> None:

@@ -26,6 +26,7 @@ from .levels import Finding, raw_finding
 from .moment import Moment
 from .policy import Policy
 from .products import Quality, product_quality
+from .trends import MonthlyTrend, monthly_trend
 
 CREDIT_FAMILIES = frozenset({"arrears", "credit"})
 """What prospects and lapsed customers are judged on, if they owe anything (D§1, 0002.7)."""
@@ -65,6 +66,8 @@ class CustomerResult:
     indicators: Mapping[str, IndicatorResult]
     finding: Finding
     """Raw level, fired rules and what they rest on."""
+    trend: MonthlyTrend
+    """What is published of those that hold a level."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,7 @@ def _judge_customer(customer: Row, facts: Facts, delivered: frozenset[str], stal
         segment=customer.get("segment"),
         indicators=indicators,
         finding=raw_finding(indicators, facts.policy),
+        trend=monthly_trend(facts, indicators.get("order_amount")),
     )
 
 

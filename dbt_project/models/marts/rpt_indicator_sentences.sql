@@ -13,6 +13,8 @@ names as (select * from {{ ref('indicator_names') }}),
 
 company as (select * from {{ source('ops', 'company') }}),
 
+symbols as (select * from {{ ref('currency_symbols') }}),
+
 breached as (
     select
         indicator_values.*,
@@ -52,7 +54,7 @@ placed as (
     select
         speaking.*,
         jsonb_build_object(
-            'currency', company.currency,
+            'currency', coalesce(symbols.symbol, company.currency || ' '),
             'value_percent', {{ percent('speaking.value') }},
             'threshold_percent', {{ percent('speaking.threshold') }},
             'baseline_percent', {{ percent('speaking.baseline') }},
@@ -67,6 +69,7 @@ placed as (
         ) as figures
     from speaking
     cross join company
+    left join symbols on company.currency = symbols.currency and speaking.language = symbols.language
 )
 
 select
@@ -78,7 +81,8 @@ select
     placed.state,
     placed.language,
     names.name,
-    {{ filled('placed.sentence', 'placed.figures', 'placed.measures') }} as sentence
+    {{ filled('placed.sentence', 'placed.figures', 'placed.measures') }} as sentence,
+    placed.trend
 from placed
 inner join names
     on placed.indicator_code = names.indicator_code
