@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down test test-fast test-crash bench policy-quality check format lock clean FORCE
+.PHONY: help run up down test browser test-fast test-crash bench policy-quality check format catalogs lock clean FORCE
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -33,8 +33,15 @@ up: $(VENV)/.run ## start Airflow's page and scheduler on COMPANY=company at 127
 down: $(VENV)/.run ## stop what `make up` started
 	@$(BIN)/early-warning down
 
-test: $(VENV)/.dev ## all tests
+test: $(VENV)/.dev browser ## all tests
 	$(BIN)/python -m pytest
+
+# One test looks at mails as a phone shows them. Without the right to install it is skipped, and says so.
+browser: ## Chromium and Chinese letters, for the test that looks at mails (Debian, as root; a no-op where they are)
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } || \
+	echo "no Chromium; on Debian: sudo apt-get install -y chromium fonts-noto-cjk"
 
 test-fast: $(VENV)/.dev ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not exhaustive"
@@ -66,6 +73,13 @@ check: $(VENV)/.dev ## style, types, direction of imports, shape of the dbt proj
 format: $(VENV)/.dev ## mend style where a tool can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+DIGEST = plugins/early_warning/digest
+catalogs: $(VENV)/.dev ## bring the catalogs of the mails' languages up to date after a message was changed in English
+	$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --no-wrap --no-location --sort-output \
+		--output-file $(VENV)/digest.pot $(DIGEST)
+	$(BIN)/pybabel --quiet update --domain digest --input-file $(VENV)/digest.pot --output-dir $(DIGEST)/locale \
+		--no-wrap --ignore-obsolete --ignore-pot-creation-date
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)

@@ -231,6 +231,8 @@ _LEDGERS = {
     " from ops.problem join ops.run using (run_id)",
     "gates": "select as_of_at, gate, expectation, data_set, verdict, failed_rows"
     " from ops.gate_result join ops.run using (run_id)",
+    "told": "select as_of_at, told.customer_id, audience, recipient, case_id, step, warning_level, reminder"
+    " from ops.told join ops.run using (run_id)",
     "landed": " union all ".join(
         f"select '{one.table}' as landed, count(*),"
         " sum(hashtextextended((to_jsonb(landed) - '_batch_id')::text, 0)) as content"
@@ -250,15 +252,24 @@ def _as_json(warehouse: Warehouse, query: str) -> Rows:
 
 
 def _mails(warehouse: Warehouse) -> Rows:
-    """The digests, without the last line of each: it names the run's id, and ids may jump when a server is killed."""
-    kept = ("audience", "recipient", "subject", "message_id", "state")
+    """The mails of each run, failure notices apart.
+
+    What digests say is without the last line: it names the run's id, and ids may jump when a server is killed. What
+    reports say of the platform itself may differ: how long a run took, and that it was begun twice.
+    """
+    mails = [mail for mail in outbox_list(warehouse) if mail["audience"] != "operators"]
+    same = ("audience", "recipient", "message_id", "state")
     return [
-        {name: mail[name] for name in kept}
+        {name: mail[name] for name in same}
         | {"as_of_at": mail["as_of_at"].isoformat()}
-        | {"text": outbox_show(warehouse, mail["mail_key"])["text"].rstrip().rpartition("\n")[0]}
-        for mail in outbox_list(warehouse)
-        if mail["audience"] != "operators"
+        | ({} if mail["audience"] in ("operators_report", "audit_report") else _words_of(warehouse, mail))
+        for mail in mails
     ]
+
+
+def _words_of(warehouse: Warehouse, mail: dict[str, Any]) -> dict[str, str]:
+    text = outbox_show(warehouse, mail["mail_key"])["text"]
+    return {"subject": mail["subject"], "text": text.rstrip().rpartition("\n")[0]}
 
 
 # --- mail ---------------------------------------------------------------------------------------------------------

@@ -108,7 +108,7 @@ def test_review_says_all_in_the_readers_language_and_brings_diff_and_figures(
     assert mails["board@example.com"]["subject"] == "【預警規則檢討】2026年第2季：建議修改 2 處"
     assert mails["board.en@example.com"]["subject"] == "[Warning rules] Q2 2026: changes proposed: 2"
     message = message_from_bytes(mails["board.en@example.com"]["mime"], policy=mime.SMTP)
-    files = {part.get_filename(): part.get_content() for part in message.iter_attachments()}
+    files = {part.get_filename(): part.get_payload(decode=True) for part in message.iter_attachments()}
     assert files["proposal.diff"] == proposal.diff.encode()
     told = json.loads(files["review.json"])
     assert told["proposed_policy"] == "sha256:other"

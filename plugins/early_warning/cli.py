@@ -509,6 +509,8 @@ def _print_result(options: argparse.Namespace, value: dict[str, Any], text: str)
 
 
 def _status(options: argparse.Namespace) -> int:
+    from early_warning import digest
+
     with _migrated() as warehouse:
         latest = warehouse.rows("select max(run_id) as run_id from ops.run")[0]["run_id"]
         state = {
@@ -521,6 +523,7 @@ def _status(options: argparse.Namespace) -> int:
             "interrupted": runs.interrupted(warehouse),
             "owed": runs.owed(warehouse),
             "mails_waiting": warehouse.rows("select count(*) as n from ops.outbox where state = 'pending'")[0]["n"],
+            "refused": digest.refused(warehouse),
             "upkeep": next(iter(warehouse.rows("select * from ops.upkeep order by upkeep_id desc limit 1")), None),
         }
         shown = state["published"][:1]
@@ -541,6 +544,9 @@ def _status(options: argparse.Namespace) -> int:
     days = (f"{row['as_of_date']} (run {row['run_id']})" for row in state["published"])
     print(f"published  {', '.join(days) or '–'}")
     print(f"mails      {state['mails_waiting']} waiting")
+    for one in state["refused"]:
+        of = "" if one["channel"] == "mail" else f"{one['channel']} "
+        print(f"refused    {of}{one['recipient']} since {one['since']:%Y-%m-%d} ({one['mails']}): {one['answer']}")
     if upkeep := state["upkeep"]:
         rows = sum(table["rows"] for table in upkeep["dropped"].values())
         how = "" if upkeep["finished_at"] else " before it was interrupted"

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, LiteralString
 from zoneinfo import ZoneInfo
 
-from early_warning.digest.select import usable_address
+from early_warning.digest.readers import usable_address
 from early_warning.digest.words import words_for
 from early_warning.indicators import declared
 from early_warning.policy import ATTRIBUTES, exception, is_for_all

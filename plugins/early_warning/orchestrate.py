@@ -104,7 +104,13 @@ gate_landing = task(_task(tasks.gate_landing))
 transform = task(_task(tasks.transform))
 gate_marts = task(_task(tasks.gate_marts))
 publish = task(_task(tasks.publish))
-send_digests = task(_task(tasks.send_digests))
+
+
+@task
+@_task
+def send_digests(run: int) -> int:
+    """Compose the digests once and send what is owed, by mail and to chats."""
+    return tasks.send_digests(run, _chat_address)
 
 
 @task
@@ -148,11 +154,21 @@ def _dsn(connection_id: str) -> str:
         ) from None
 
 
+def _chat_address(name: str) -> str | None:
+    """Secret address of a chat: the password of the Airflow connection of that id, None if there is none."""
+    try:
+        address: str | None = Connection.get(name).password
+    except (AirflowNotFoundException, AirflowRuntimeError):
+        return None
+    return address
+
+
 def tell_operators(context: Context) -> None:
     """Failure callback of every task: one mail to the operators that says what, where and what to do."""
     instance = context["task_instance"]
     run_id = instance.xcom_pull(task_ids="open_run")
-    tasks.tell_operators(run_id, instance.task_id, str(context.get("exception")))
+    error = context.get("exception")
+    tasks.tell_operators(run_id, instance.task_id, str(error) or type(error).__name__)
 
 
 def run_dag(moment: Moment) -> bool:

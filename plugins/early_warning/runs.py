@@ -177,10 +177,11 @@ def publish(warehouse: Warehouse, run_id: int) -> None:
 
 
 def finish(warehouse: Warehouse, run_id: int) -> None:
-    """Close a published run once every mail it composed has left or was refused."""
+    """Close a published run once every mail it composed has left or was refused. Chats keep none open."""
     warehouse.execute(
         "update ops.run set finished_at = now() where run_id = %s and state = 'published' and not exists"
-        " (select from ops.outbox where outbox.run_id = run.run_id and outbox.state = 'pending')",
+        " (select from ops.outbox where outbox.run_id = run.run_id and outbox.state = 'pending'"
+        " and outbox.channel = 'mail')",
         run_id,
     )
 
@@ -303,7 +304,7 @@ def report(warehouse: Warehouse, run_id: int) -> dict[str, Any]:
     )
     mails = warehouse.rows(
         "select count(*) as composed, count(*) filter (where state = 'sent') as sent from ops.outbox"
-        " where run_id = %s and audience not in ('operators', 'policy_review')",
+        " where run_id = %s and channel = 'mail' and audience not in ('operators', 'policy_review')",
         run_id,
     )[0]
     change = warehouse.rows(

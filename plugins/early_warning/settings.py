@@ -29,18 +29,32 @@ PROJECT = Path(__file__).resolve().parents[2]
 ColumnType = Literal["text", "integer", "numeric", "date", "timestamp", "boolean"]
 Language = Literal["zh-CN", "zh-TW", "en"]
 DEPARTMENTS = ("sales", "service", "product", "finance", "analysis", "management", "internal_audit")
-ROLES = ("fallback_owner", "head", "operators", "analysis", "management")
+ROLES = ("owner", "fallback_owner", "head", "operators", "analysis", "management", "internal_audit")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+FREQUENCIES = ("each_run", "daily", *(f"weekly_{day}" for day in WEEKDAYS), "never")
 Model = TypeVar("Model", bound=BaseModel)
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def _known_time_zone(name: str) -> str:
+    if not _is_time_zone(name):
+        raise ValueError(f"unknown time zone {name!r}; use an IANA name such as Asia/Shanghai")
+    return name
+
+
+def _is_time_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"unknown time zone {name!r}; use an IANA name such as Asia/Shanghai") from error
-    return name
+    except (ZoneInfoNotFoundError, ValueError):
+        return False
+    return True
+
+
+def _secure_url(url: str) -> str:
+    if not re.fullmatch(r"(https://|http://(127\.0\.0\.1|localhost)(:\d+)?(/|$))[^\s#]*", url):
+        raise ValueError(f"{url!r} is no address of a desk; write it as https://desk.example.com/record")
+    return url
 
 
 TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
@@ -142,6 +156,7 @@ class _CompanyFile(_Strict):
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     language: Language
     schedule: str = "0 6 * * *"
+    desk_url: Annotated[str, AfterValidator(_secure_url)] | None = None
     retention: Retention = Retention()
     simulation: SimulationPlan | None = None
 
@@ -162,13 +177,21 @@ class Source:
 
 @dataclass(frozen=True)
 class Recipient:
-    """A line of recipients.csv. `department` is that of a head, else empty."""
+    """A line of recipients.csv. `department` is that of a head, else empty.
+
+    What may be left out: `frequency`, how often digests come (with each run, but once a week on Monday to management
+    and internal audit, once a day to analysis and operators); `time_zone`, in which days and weekdays are meant (the
+    company's); `chat`, the name of a chat that gets the same news in short.
+    """
 
     role: str
     department: str
     name: str
     email: str
     language: str
+    frequency: str = ""
+    time_zone: str = ""
+    chat: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,6 +220,7 @@ class Company:
     sources: tuple[Source, ...]
     recipients: tuple[Recipient, ...]
     mutes: tuple[Mute, ...] = ()
+    desk_url: str | None = None
 
     @property
     def policy_folder(self) -> Path:
@@ -273,6 +297,7 @@ def load_company(folder: Path) -> Company:
         sources=sources,
         recipients=recipients,
         mutes=mutes,
+        desk_url=company.desk_url,
     )
 
 
@@ -392,7 +417,8 @@ def _resolve(path: str, folder: Path, file: str) -> tuple[Path, Problem | None]:
 
 def _load_recipients(path: Path, problems: list[Problem]) -> tuple[Recipient, ...]:
     recipients = []
-    for number, row in _rows(path, tuple(field.name for field in fields(Recipient)), problems):
+    columns = tuple(field.name for field in fields(Recipient))
+    for number, row in _rows(path, columns, problems, optional=("frequency", "time_zone", "chat")):
         problems += _recipient_problems(row, path.name, number)
         recipients.append(Recipient(**row))
     return tuple(recipients)
@@ -439,8 +465,10 @@ def _day(cell: str) -> date | None:
         return None
 
 
-def _rows(path: Path, columns: tuple[str, ...], problems: list[Problem]) -> list[tuple[int, dict[str, str]]]:
-    """Numbered lines of a CSV with exactly these columns; none if it can't be read so."""
+def _rows(
+    path: Path, columns: tuple[str, ...], problems: list[Problem], optional: tuple[str, ...] = ()
+) -> list[tuple[int, dict[str, str]]]:
+    """Numbered lines of a CSV with exactly these columns, the optional ones or not; none if it can't be read so."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
@@ -448,11 +476,12 @@ def _rows(path: Path, columns: tuple[str, ...], problems: list[Problem]) -> list
     except (FileNotFoundError, UnicodeDecodeError) as error:
         problems.append(Problem(f"not readable: {error}", "write it as UTF-8 CSV", file=path.name))
         return []
-    if header != columns:
+    if header != tuple(name for name in columns if name in header or name not in optional):
         message, remedy = f"columns are {', '.join(header)}", f"make them {', '.join(columns)}"
+        remedy += f" ({', '.join(optional)} may be left out)" if optional else ""
         problems.append(Problem(message, remedy, file=path.name, row=1))
         return []
-    return [(number, {name: (row[name] or "").strip() for name in columns}) for number, row in enumerate(rows, start=2)]
+    return [(number, {name: (row[name] or "").strip() for name in header}) for number, row in enumerate(rows, start=2)]
 
 
 def _recipient_problems(row: dict[str, Any], file: str, number: int) -> list[Problem]:
@@ -468,6 +497,12 @@ def _recipient_problems(row: dict[str, Any], file: str, number: int) -> list[Pro
         problems.append(wrong("email", "write one address such as name@example.com"))
     if row["language"] not in ("zh-CN", "zh-TW", "en"):
         problems.append(wrong("language", "use zh-CN, zh-TW or en"))
+    if row.get("frequency") and row["frequency"] not in FREQUENCIES:
+        problems.append(wrong("frequency", f"use one of {', '.join(FREQUENCIES)}, or nothing for the role's own"))
+    if row.get("time_zone") and not _is_time_zone(row["time_zone"]):
+        problems.append(wrong("time_zone", "use an IANA name such as Asia/Taipei, or nothing for the company's"))
+    if row.get("chat") and not _NAME.fullmatch(row["chat"]):
+        problems.append(wrong("chat", "name it with a-z, 0-9 and _; its address stays out of this file"))
     return problems
 
 

@@ -7,13 +7,14 @@ can be tried again, alone, in another process.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from datetime import date, timedelta
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from zoneinfo import ZoneInfo
 
 from early_warning import policy, policy_changes, runs
 from early_warning.problems import ConfigurationError, GateStopped, Problem
@@ -121,14 +122,19 @@ def enrol(ledger: Warehouse, current: Company) -> None:
             )
         connection.execute("delete from ops.company")
         connection.execute(
-            "insert into ops.company (folder, name, time_zone, currency, language) values (%s, %s, %s, %s, %s)",
-            (str(current.folder), current.name, current.time_zone.key, current.currency, current.language),
+            "insert into ops.company (folder, name, time_zone, currency, language, desk_url)"
+            " values (%s, %s, %s, %s, %s, %s)",
+            (
+                *(str(current.folder), current.name, current.time_zone.key),
+                *(current.currency, current.language, current.desk_url),
+            ),
         )
         connection.execute("delete from ops.recipient")
         with connection.cursor() as cursor:
             cursor.executemany(
-                "insert into ops.recipient (role, department, name, email, language) values (%s, %s, %s, %s, %s)",
-                [(one.role, one.department, one.name, one.email, one.language) for one in current.recipients],
+                "insert into ops.recipient (role, department, name, email, language, frequency, time_zone, chat)"
+                " values (%s, %s, %s, %s, %s, %s, %s, %s)",
+                [astuple(one) for one in current.recipients],
             )
 
 
@@ -259,15 +265,18 @@ def publish(run: int) -> int:
     return run
 
 
-def send_digests(run: int) -> int:
-    """Compose the digests once and send what is owed. A mail server that is down delays mails, it fails nothing."""
+def send_digests(run: int, chat_address: Callable[[str], str | None] | None = None) -> int:
+    """Compose the digests once and send what is owed. A mail server that is down delays mails, it fails nothing.
+
+    `chat_address` gives a chat's secret address by its name where the environment does not.
+    """
     from early_warning import digest
 
     with runs.step(warehouse(), run, "send_digests") as step, mail_server() as smtp:
         digest.compose(warehouse(), run, from_address=smtp.from_address)
-        result = digest.send_owed(warehouse(), smtp, ignore_back_off=True)
+        result = digest.send_owed(warehouse(), smtp, ignore_back_off=True, chat_address=chat_address)
         step.rows = result.sent
-        step.message = f"{result.pending} mails wait for the mail server" if result.pending else None
+        step.message = f"{result.pending} mails wait, or messages to chats" if result.pending else None
         runs.finish(warehouse(), run)
     return run
 
@@ -359,17 +368,19 @@ def tell_operators(run_id: int | None, task: str, error: str) -> None:
     """Mail the operators that a task failed or a gate stopped the run: what, where, what to do."""
     from early_warning import digest
 
-    state = "failed"
+    run = None
     if run_id is not None:
         runs.fail(warehouse(), run_id, f"{task}: {error}")
-        state = warehouse().rows("select state from ops.run where run_id = %s", run_id)[0]["state"]
+        [run] = warehouse().rows("select * from ops.run where run_id = %s", run_id)
     try:
         recipients = company().recipients
     except ConfigurationError:  # which may be what failed: then those of the last good folder are told
         recipients = ()
+    state = run["state"] if run else "failed"
+    which = f"run {run_id} of {_asked(run)}, {task}" if run else task
     notice = digest.Notice(
-        subject=f"early-warning: run {run_id or '–'}, {task}: {state}",
-        text=f"{error}\n\n{_REMEDIES.get(task, _REMEDIES[state])}\n",
+        subject=f"early-warning: {which}: {state}",
+        text=_what_to_do(run, which, task, error),
         state=state,
         task=task,
         run_id=run_id,
@@ -378,8 +389,41 @@ def tell_operators(run_id: int | None, task: str, error: str) -> None:
         digest.notify_operators(warehouse(), recipients, notice, smtp)
 
 
+_MOST_LINES, _LONGEST_LINE = 30, 1_000
+
+
+def _what_to_do(run: Mapping[str, Any] | None, which: str, task: str, error: str) -> str:
+    """What a notice says: what is wrong in the words of the gate or program, what it means, what to type."""
+    lines = [line[:_LONGEST_LINE] for line in error.splitlines() if line.strip()] or ["no reason was given"]
+    more = [f"{len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+    state = run["state"] if run else "failed"
+    steps = []
+    if run and state == "stopped":
+        steps.append(f"all that gates said: {typed('sql', _MESSAGES.format(run_id=run['run_id']))}")
+        steps.append(f"rows that could not be used: {typed('quarantine', 'list', '--run', str(run['run_id']))}")
+    else:
+        steps.append(f"the log: the newest file of {task} below {home() / 'airflow' / 'logs'}")
+    if task not in _REMEDIES:
+        day = ("--as-of", _asked(run)) if run and state != "published" else ()
+        steps.append(f"then: {typed('run', *day, company=company_folder())}")
+    paragraphs = (
+        f"{which}: {state}.",
+        "\n- ".join(["What is wrong:", *lines[:_MOST_LINES], *more]),
+        _REMEDIES.get(task) or _REMEDIES[state],
+        "\n- ".join(["What to do:", *steps]),
+    )
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def _asked(run: Mapping[str, Any]) -> str:
+    """What `--as-of` takes for a run's moment."""
+    return runs.Moment(run["as_of_date"], run["as_of_at"].astimezone(ZoneInfo(run["company_time_zone"]))).asked
+
+
+_MESSAGES = "select gate, message from bi.gates where verdict <> 'pass' and run_id = {run_id}"
 _REMEDIES = {
-    "stopped": "Nothing was published; readers see the last good day. Mend what is named above and run the day again.",
+    "stopped": "Nothing was published; readers see the last good day. Mend at the source what is named above, or accept"
+    " it (docs/operations.md, When a gate stops a run), then judge the day again.",
     "failed": "Nothing was published; readers see the last good day. Run again: it goes on where it was.",
     "published": "The day is published; its mails wait. Run again: it sends what is owed, nothing twice.",
     "running": "Run again: it goes on where it was.",

@@ -6,7 +6,7 @@ keys, `send_owed` sends what is pending there and keeps the receipts. So nothing
 
 from early_warning.digest.composition import compose
 from early_warning.digest.deliver import Notice, SendResult, notify_operators, send_owed
-from early_warning.digest.outbox import UnknownMail, outbox_list, outbox_resend, outbox_show
+from early_warning.digest.outbox import UnknownMail, outbox_list, outbox_resend, outbox_show, post_chat, refused
 from early_warning.digest.review import ROLES as REVIEW_ROLES
 from early_warning.digest.review import ChangedRule, Review, is_reviewed, post_review
 from early_warning.smtp import SmtpSettings
@@ -25,6 +25,8 @@ __all__ = [
     "outbox_list",
     "outbox_resend",
     "outbox_show",
+    "post_chat",
     "post_review",
+    "refused",
     "send_owed",
 ]

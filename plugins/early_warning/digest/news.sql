@@ -14,7 +14,33 @@ owners as (
     from unnest(%(owner_emails)s::text[], %(owner_recipients)s::text[]) as owner (owner_email, recipient)
 ),
 
--- A reminder's stage: half the time to act is over, all of it, twice as much. Without handling nobody can have acted.
+hours as (
+    select make_interval(hours => parameters.value::integer) as to_act
+    from policy.hysteresis_and_budget as parameters
+    inner join run on parameters.policy_hash = run.policy_hash
+    where parameters.parameter = 'level_1_deadline_hours'
+),
+
+-- Of level 1 that may be waited for: since when. Where nobody says what was done, nobody can have acted.
+waiting as (
+    select
+        levels.customer_id,
+        greatest(
+            cases.raised_at, (levels.level_since + 1)::timestamp at time zone run.company_time_zone
+        ) as begun_at
+    from run
+    inner join marts.fct_customer_levels as levels on run.run_id = levels.run_id
+    inner join marts.fct_warning_cases as cases
+        on levels.customer_id = cases.customer_id and levels.run_id = cases.run_id and cases.closed_on is null
+    where
+        levels.warning_level = 1
+        and cases.handled_at is null
+        and not cases.is_muted
+        and 'handling.actions' <> all(run.stale_data_sets)
+        and exists (select from ops.batch where data_set = 'handling.actions' and state = 'accepted')
+),
+
+-- A reminder's stage: half the time to act is over, all of it, twice as much.
 warned as (
     select
         levels.customer_id,
@@ -23,23 +49,20 @@ warned as (
         coalesce(levels.owner_email, '') as owner_email,
         cases.case_id,
         cases.step,
-        cases.event,
         cases.is_muted,
         cases.is_held_back,
         case
-            when
-                levels.warning_level > 1 or cases.handled_at is not null
-                or not exists (select from ops.batch where data_set = 'handling.actions' and state = 'accepted')
-                then 0
-            when run.as_of_at >= cases.deadline_at + (cases.deadline_at - cases.raised_at) then 3
-            when run.as_of_at >= cases.deadline_at then 2
-            when run.as_of_at >= cases.raised_at + (cases.deadline_at - cases.raised_at) / 2 then 1
+            when run.as_of_at >= waiting.begun_at + 2 * hours.to_act then 3
+            when run.as_of_at >= waiting.begun_at + hours.to_act then 2
+            when run.as_of_at >= waiting.begun_at + hours.to_act / 2 then 1
             else 0
         end as stage
     from run
     inner join marts.fct_customer_levels as levels on run.run_id = levels.run_id
     inner join marts.fct_warning_cases as cases
         on levels.customer_id = cases.customer_id and levels.run_id = cases.run_id and cases.closed_on is null
+    left join waiting on levels.customer_id = waiting.customer_id
+    cross join hours
     where levels.warning_level is not null
 ),
 
@@ -59,49 +82,48 @@ concerned as (
         readers.audience,
         readers.recipient,
         readers.is_due,
+        warned.is_muted,
         warned.is_held_back,
-        case when warned.stage >= 1 then warned.stage else 0 end as stage
+        warned.stage
     from warned
     inner join owners on warned.owner_email = owners.owner_email
     inner join readers on owners.recipient = readers.recipient and readers.audience = 'owner'
-    where not warned.is_muted
     union all
     select
         warned.customer_id,
         readers.audience,
         readers.recipient,
         readers.is_due,
+        warned.is_muted,
         false as is_held_back,
         case when warned.stage >= 2 then warned.stage else 0 end as stage
     from warned
     inner join departments on warned.customer_id = departments.customer_id
     inner join readers on departments.department = readers.department
-    where not warned.is_muted
     union all
     select
         warned.customer_id,
         readers.audience,
         readers.recipient,
         readers.is_due,
+        warned.is_muted,
         false as is_held_back,
         case when warned.stage >= 3 and readers.audience = 'management' then warned.stage else 0 end as stage
     from warned
     inner join readers
         on readers.audience = 'analysis' or (readers.audience = 'management' and warned.warning_level = 1)
-    where not warned.is_muted
 ),
 
 told as (
     select
         told.*,
-        readers.is_due,
-        runs.policy_hash
+        readers.is_due
     from ops.told as told
     inner join readers on told.audience = readers.audience and told.recipient = readers.recipient
-    left join ops.run as runs on told.run_id = runs.run_id
 ),
 
--- What is held back stays as it was told, or untold.
+-- Gone is who is lost, resolved or muted, or concerns this reader no longer. What is held back stays as it was told, or
+-- untold.
 compared as (
     select
         coalesce(concerned.customer_id, told.customer_id) as customer_id,
@@ -115,9 +137,9 @@ compared as (
         case
             when concerned.customer_id is null and closed.outcome = 'churned' then 'lost'
             when concerned.customer_id is null and warned.customer_id is null then 'resolved'
-            when concerned.customer_id is null and warned.is_muted then 'muted'
             when concerned.customer_id is null and warned.warning_level > told.warning_level then 'eased'
             when concerned.customer_id is null then 'moved'
+            when concerned.is_muted then 'muted'
             when concerned.is_held_back and told.customer_id is null then 'held_back'
             when concerned.is_held_back then 'unchanged'
             when told.customer_id is null and warned.step > 1 then 'reopened'
@@ -127,10 +149,9 @@ compared as (
             when warned.warning_level > told.warning_level then 'eased'
             else 'unchanged'
         end as change,
-        concerned.customer_id is null as is_gone,
+        coalesce(concerned.is_muted, true) as is_gone,
         coalesce(concerned.stage, 0) as stage,
-        case when warned.case_id = told.case_id and warned.step = told.step then told.reminder else 0 end as reminded,
-        coalesce(told.policy_hash <> run.policy_hash, false) as is_after_policy_change
+        case when warned.case_id = told.case_id and warned.step = told.step then told.reminder else 0 end as reminded
     from concerned
     full join told
         on concerned.customer_id = told.customer_id
@@ -146,8 +167,7 @@ compared as (
 )
 
 insert into ops.news (
-    customer_id, audience, recipient, case_id, step, warning_level, told_level, change, reminder, is_news,
-    is_after_policy_change
+    customer_id, audience, recipient, case_id, step, warning_level, told_level, change, is_gone, reminder, is_news
 )
 select
     customer_id,
@@ -158,16 +178,17 @@ select
     warning_level,
     told_level,
     change,
-    greatest(stage, reminded) as reminder,
+    is_gone,
+    case when change = 'unchanged' then greatest(stage, reminded) else 0 end as reminder,
     change <> 'held_back'
+    and (change <> 'muted' or told_level is not null)
     and (change <> 'unchanged' or stage > reminded)
     and (
         is_due
         or (
             warning_level = 1
             and audience <> 'analysis'
-            and (change in ('new', 'escalated', 'reopened') or stage > reminded)
+            and (change in ('new', 'escalated', 'reopened') or (change = 'unchanged' and stage > reminded))
         )
-    ) as is_news,
-    is_after_policy_change
+    ) as is_news
 from compared

@@ -47,6 +47,10 @@ class ProductNews:
     conspicuous: Sequence[Product]
     told: Mapping[str, Set[tuple[str, str]]]
 
+    def is_news_to(self, recipient: str) -> bool:
+        """Whether the reader's last mail did not tell of all of them."""
+        return any(product.is_new for product in self.to(recipient))
+
     def to(self, recipient: str) -> tuple[Product, ...]:
         """As a reader sees them: what is new first."""
         told = self.told.get(recipient, set())

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from babel.dates import format_date
 from babel.numbers import format_decimal
 
 from early_warning.digest.outbox import Letter, mail_key, post, write_letter
+from early_warning.digest.readers import usable_address
 from early_warning.digest.render import Rendered, environment
-from early_warning.digest.select import usable_address
-from early_warning.digest.words import ReviewWords, review_words_for, words_for
+from early_warning.digest.words import Words, words_for
 from early_warning.settings import Recipient
 from early_warning.warehouse import Warehouse
 
@@ -90,7 +89,7 @@ def _letter(review: Review, person: Recipient, address: str, from_address: str) 
     rendered = render_review(review, person.language, person.name)
     return write_letter(
         _key(review.ended_on, address),
-        sender=review_words_for(person.language).sender,
+        sender=words_for(person.language).sender,
         from_address=from_address,
         reader=person.name,
         recipient=address,
@@ -104,46 +103,79 @@ def _letter(review: Review, person: Recipient, address: str, from_address: str) 
 
 def render_review(review: Review, language: str, reader: str) -> Rendered:
     """Word a review in its reader's language."""
-    words = review_words_for(language)
-    quarter = words.quarter.format(year=review.ended_on.year, number=_quarter(review.ended_on))
+    words = words_for(language)
+    _ = words.gettext
+    quarter = _("Q{number} {year}").format(year=review.ended_on.year, number=_quarter(review.ended_on))
     count = len(review.changes)
-    news = words.changed.format(count=count) if count else words.keep
-    first, last = (format_date(day, words.date, locale=words.locale) for day in (review.days[0], review.days[-1]))
+    news = _("changes proposed: {count}").format(count=count) if count else _("keep them as they are")
+    footer = _("Sent automatically by the customer early-warning platform of {company}; please do not reply")
     context: dict[str, Any] = {
         "review": review,
         "words": words,
         "quarter": quarter,
-        "subject": words.subject.format(quarter=quarter, news=news),
-        "greeting": words.greeting.format(reader=reader),
-        "basis": words.basis.format(
-            days=len(review.days),
-            first=first,
-            last=last,
-            horizon=review.horizon_days,
-            tried=_number(review.tried, words),
-            budget=_number(review.budget, words),
-        ),
-        "changes": [_change(change, words, language) for change in review.changes],
+        "subject": _("[Warning rules] {quarter}: {news}").format(quarter=quarter, news=news),
+        "greeting": _("Dear {reader},").format(reader=reader),
+        "basis": _basis(review, words),
+        "changes": [_change(change, words) for change in review.changes],
         "expected": _figures(review.expected, words),
         "in_sample": _figures(review.in_sample, words) if review.changes else [],
-        "moved": words.moved.format(**{name: _number(count, words) for name, count in review.moved.items()}),
-        "footer": words.footer.format(company=review.company),
+        "verdict": _verdicts(words)[review.verdict] if review.verdict else None,
+        "moved": _moved(review, words),
+        "footer": footer.format(company=review.company),
     }
+    templates = environment(words.language)
     return Rendered(
         subject=context["subject"],
-        text=environment().get_template("review.txt.j2").render(context),
-        html=environment().get_template("review.html.j2").render(context),
+        text=templates.get_template("review.txt.j2").render(context),
+        html=templates.get_template("review.html.j2").render(context),
     )
 
 
-def _change(change: ChangedRule, words: ReviewWords, language: str) -> str:
+def _basis(review: Review, words: Words) -> str:
+    basis = words.gettext(
+        "{days} month ends from {first} to {last} were judged once more by the rules in force, and held against who "
+        "was lost in the {horizon} days after each. {tried} ways to change the rules a little were looked at, with at "
+        "most {budget} customers a day at levels 1 and 2."
+    )
+    return basis.format(
+        days=len(review.days),
+        first=words.long_date(review.days[0]),
+        last=words.long_date(review.days[-1]),
+        horizon=review.horizon_days,
+        tried=_number(review.tried, words),
+        budget=_number(review.budget, words),
+    )
+
+
+def _moved(review: Review, words: Words) -> str:
+    moved = words.ngettext(
+        "Over all month ends it adds {added} warning of levels 1 and 2 ({added_lost} lost) and drops {dropped} "
+        "({dropped_lost} lost).",
+        "Over all month ends it adds {added} warnings of levels 1 and 2 ({added_lost} lost) and drops {dropped} "
+        "({dropped_lost} lost).",
+        review.moved["added"],
+    )
+    return moved.format(**{name: _number(count, words) for name, count in review.moved.items()})
+
+
+def _verdicts(words: Words) -> dict[str, str]:
+    _ = words.gettext
+    return {
+        "holds": _("It holds on later month ends: more of the lost are warned of."),
+        "fails": _("It does not hold on later month ends: fewer of the lost are warned of. Keep the rules."),
+        "open": _("It is not shown to hold on later month ends: the difference may be chance."),
+        "fewer": _("Fewer customers are warned, as the budget asks; see what of the lost that gives up."),
+    }
+
+
+def _change(change: ChangedRule, words: Words) -> str:
+    _ = words.gettext
     if change.after is None:
-        return words.left_out.format(rule=change.rule_code)
+        return _("{rule}: left out").format(rule=change.rule_code)
     if change.measure is None:
-        levels = words_for(language).levels
-        before, after = (levels[int(level)] for level in (change.before, change.after))
-        return words.level.format(rule=change.rule_code, before=before, after=after)
-    return words.threshold.format(
+        before, after = (words.levels[int(level)] for level in (change.before, change.after))
+        return _("{rule}: {before} becomes {after}").format(rule=change.rule_code, before=before, after=after)
+    return _("{rule}: {measure} {operator} {before} becomes {after}").format(
         rule=change.rule_code,
         measure=change.measure,
         operator=change.operator,
@@ -161,28 +193,35 @@ class _Figure:
     interval: str
 
 
-def _figures(effect: Mapping[str, Mapping[str, float | None]], words: ReviewWords) -> list[_Figure]:
+def _figures(effect: Mapping[str, Mapping[str, float | None]], words: Words) -> list[_Figure]:
+    _ = words.gettext
+    texts = {
+        "precision": _("Lost, of those warned"),
+        "recall": _("Warned, of those lost"),
+        "revenue_caught": _("Warned, of the revenue lost"),
+        "warnings_a_day": _("Customers warned a day"),
+    }
     found = []
-    for name, text in words.figures.items():
+    for name, text in texts.items():
         if name in effect:
             scale, unit = (1, "") if name == "warnings_a_day" else (100, "%")
             before, after, difference, low, high = (
                 None if effect[name][part] is None else scale * (effect[name][part] or 0.0)
                 for part in ("before", "after", "difference", "low", "high")
             )
-            ends = words.span.format(low=_signed(low, words), high=_signed(high, words))
+            ends = _("{low} to {high}").format(low=_signed(low, words), high=_signed(high, words))
             shown = [_plain(one, words, unit) for one in (before, after)]
             found.append(_Figure(text, shown[0], shown[1], _signed(difference, words), ends))
     return found
 
 
-def _plain(value: float | None, words: ReviewWords, unit: str) -> str:
+def _plain(value: float | None, words: Words, unit: str) -> str:
     return "–" if value is None else f"{format_decimal(round(value, 1), '#,##0.0', words.locale)}{unit}"
 
 
-def _signed(value: float | None, words: ReviewWords) -> str:
+def _signed(value: float | None, words: Words) -> str:
     return "–" if value is None else str(format_decimal(round(value, 1) + 0.0, "+#,##0.0;−#,##0.0", words.locale))
 
 
-def _number(value: float, words: ReviewWords) -> str:
+def _number(value: float, words: Words) -> str:
     return str(format_decimal(round(value, 1), "#,##0.#", words.locale))

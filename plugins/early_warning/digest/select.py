@@ -1,47 +1,36 @@
-"""Who is told what: reads a published run from the marts and lays out one `Digest` per reader. Knows no words."""
+"""Who is told what: lays out one `Digest` a reader from a published run's news and its marts. Knows no words."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from email.errors import MessageError
-from email.headerregistry import Address
+from importlib.resources import files
 from typing import Any
 
 from psycopg.rows import dict_row
 
+from early_warning.digest.kpis import MonthOfKpis, read_kpis
+from early_warning.digest.news import find_news
 from early_warning.digest.products import AUDIENCE, Product, ProductNews, read_products
+from early_warning.digest.readers import MANAGEMENT, OWNER, Reader, Run, read_readers, usable_address
 from early_warning.digest.text import plain
-from early_warning.digest.words import words_for
-from early_warning.settings import is_email
 from early_warning.warehouse import Connection
 
-MOST_WARNINGS = 15
 MOST_SENTENCES = 6
 _LONGEST_SENTENCE = 300
-_LONGEST_ADDRESS, _LONGEST_LOCAL_PART = 254, 64  # RFC 5321
-_NEWS = ("new", "escalated", "reopened")
-
-
-@dataclass(frozen=True)
-class Run:
-    """The published run that a digest tells of. `is_update`: an earlier cut-off of the same day has been told."""
-
-    run_id: int
-    as_of_date: date
-    as_of_at: datetime
-    time_zone: str
-    policy_hash: str
-    published_at: datetime
-    is_update: bool
+_LONGEST_ACTION = 400
+# So many owners' customers are in memory at a time.
+_BATCH = 100
+_WARNINGS = files(__package__).joinpath("warnings.sql").read_bytes()
+_STATES = ("serious", "watch", "unknown", "clear")
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """One indicator of one customer in words with its figures.
+    """One indicator of one customer in words with its figures, and whether it has been getting worse or better.
 
     `state` is serious or watch; clear or unknown where the level is kept all the same; silent, with an empty `text`,
     where the level came from the indicator and the marts have no sentence for it.
@@ -51,13 +40,25 @@ class Sentence:
     state: str
     name: str
     text: str
+    trend: str | None = None
+
+
+@dataclass(frozen=True)
+class Action:
+    """What the playbook has a department do now."""
+
+    department: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Warned:
     """A customer with a level as one reader sees it: what concerns the reader, then what else is out of line.
 
-    `owner_name` is empty where the reader is the owner; `more_sentences` counts what was left out of `also`.
+    `change` and `told_level` compare with what this reader was told last. `owner_name` is empty where the reader is the
+    owner; `more_sentences` counts what was left out of `also`. `reminder`: 0 none, 1 half the time to act is over, 2
+    all of it, 3 twice as much. `amounts`: ordered in each of the last closed months, oldest first, None before the
+    first order; below `least_amount` a month counts as collapsed.
     """
 
     customer_id: str
@@ -65,11 +66,32 @@ class Warned:
     owner_name: str
     level: int
     change: str
+    told_level: int | None
     level_since: date
     money_at_risk: Decimal
+    case_id: str | None
+    deadline_at: datetime | None
+    reminder: int
     reasons: tuple[Sentence, ...]
     also: tuple[Sentence, ...]
     more_sentences: int
+    actions: tuple[Action, ...] = ()
+    amounts: tuple[Decimal | None, ...] = ()
+    least_amount: Decimal | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it stands before what only goes on."""
+        return self.change in ("new", "reopened", "escalated") or self.reminder > 0
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A customer that the reader is warned of no more: resolved, lost, muted, eased, or now somebody else's."""
+
+    customer_id: str
+    name: str
+    change: str
 
 
 @dataclass(frozen=True)
@@ -87,157 +109,120 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Digest:
-    """All that one mail says. `counts` covers every warning by level and change, `warned` only the news shown.
+    """All that one mail says.
 
-    `department` is None in an owner's mail. `owner_email`: whose warnings are the whole list, if it is one person's.
-    `held_back`: by level, how many warnings the budget keeps out of an owner's mail; they are in none of the counts.
-    `deadline_hours`: within how many hours to react to a level.
+    `counts` covers every warning of the reader by level and change; `news` is what has changed for this reader, the
+    gravest and dearest first; `open_warnings` what has not. `held_back`: by level, how many warnings the budget keeps
+    out of an owner's mail; those and the `muted` are in none of the counts. `overdue`: how many of the open ones nobody
+    has acted on in time. `deadline_hours`: within how many hours to react to a level. `is_urgent`: sent before the
+    reader's digest is due. `rules_changed`: the policy did since the reader's last digest. `kpis`: of the last
+    months, oldest first, for the management alone.
     """
 
     company: str
     currency: str
-    language: str
-    audience: str
-    department: str | None
-    recipient: str
-    reader: str
+    reader: Reader
     run: Run
+    deadline_hours: Mapping[int, int]
     counts: Mapping[tuple[int, str], int]
     money_at_risk: Decimal
-    warned: tuple[Warned, ...]
-    unknown: tuple[Unknown, ...]
-    owner_email: str | None
-    deadline_hours: Mapping[int, int]
+    news: tuple[Warned, ...]
+    open_warnings: tuple[Warned, ...]
+    gone: tuple[Gone, ...]
+    unknown: tuple[Unknown, ...] = ()
     products: tuple[Product, ...] = ()
     held_back: Mapping[int, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Row:
-    customer_id: str
-    name: str
-    owner_name: str
-    owner_email: str
-    level: int
-    change: str
-    level_since: date
-    indicator_codes: frozenset[str]
-    money_at_risk: Decimal
-    is_held_back: bool
-    was_told: bool
+    muted: int = 0
+    overdue: int = 0
+    rules_changed: bool = False
+    desk_url: str | None = None
+    kpis: Sequence[MonthOfKpis] = ()
 
     @property
-    def to_owner(self) -> _Row:
-        """The row as the owner sees it, to whom what the budget lets through for the first time is new."""
-        return self if self.was_told or self.change in _NEWS else replace(self, change="new")
-
-
-@dataclass(frozen=True)
-class _Indicator:
-    code: str
-    name: str
-    departments: frozenset[str]
+    def is_urgent(self) -> bool:
+        """Whether it tells of what can't wait alone."""
+        return not self.reader.is_due
 
 
 @dataclass(frozen=True)
 class _Facts:
-    company: Mapping[str, str]
-    recipients: Sequence[Mapping[str, str]]
-    indicators: Mapping[str, _Indicator]
+    """What a run's digests have in common."""
+
+    run: Run
+    company: Mapping[str, Any]
+    departments: Mapping[str, frozenset[str]]  # by indicator
+    names: Mapping[tuple[str, str], str]  # of indicators, by language and code
+    own_names: Mapping[str, str]  # those that the policy gives, by code
     deadline_hours: Mapping[int, int]
-    rows: Sequence[_Row]  # of customers that are not muted
-    unknown: Sequence[tuple[str, str, str, int]]  # owner's address, indicator, reason, customers
+    unknown: Mapping[str, Counter[tuple[str, str]]]  # customers by owner's address as delivered, indicator and reason
+    unknown_in_all: Counter[tuple[str, str]]
     products: ProductNews
+    owners: Mapping[str, frozenset[str]]  # whose customers, as delivered, by reader's address
+    kpis: Sequence[MonthOfKpis]
+
+    def codes_of(self, department: str) -> frozenset[str]:
+        """Give the indicators that concern a department."""
+        return frozenset(code for code, departments in self.departments.items() if department in departments)
 
 
 @dataclass(frozen=True)
-class _Mailing:
-    audience: str
-    department: str | None
-    recipient: str
-    reader: str
-    language: str
-    rows: Sequence[_Row]
-    unknown: Sequence[tuple[str, str, int]]
-    owner_email: str | None
-    products: tuple[Product, ...] = ()
-    held_back: Mapping[int, int] = field(default_factory=dict)
-
-    @property
-    def shown(self) -> Sequence[_Row]:
-        return [row for row in self.rows if row.change != "unchanged"][:MOST_WARNINGS]
-
-    @property
-    def has_news(self) -> bool:
-        return bool(self.shown) or any(product.is_new for product in self.products)
-
-
-@dataclass(frozen=True)
-class _Wording:
-    """What the marts worded: sentences by language and customer, names by language and indicator."""
+class _Words:
+    """What the marts word, by language and customer."""
 
     sentences: Mapping[tuple[str, str], Sequence[Sentence]]
-    names: Mapping[tuple[str, str], str]
+    actions: Mapping[tuple[str, str], Sequence[Action]]
 
 
 def select_digests(connection: Connection, run: Run) -> Iterator[Digest]:
-    """Digests of a published run, one a reader who has any news since the run before, in a stable order."""
-    facts = _read_facts(connection, run)
-    mailings = [mailing for mailing in (*_to_owners(facts), *_to_heads(facts)) if mailing.has_news]
-    wording = _read_wording(connection, run, mailings)
-    for mailing in mailings:
-        yield _digest(facts, run, mailing, wording)
+    """Digests of a published run, one a reader who has any news since the last, in a stable order.
 
-
-def usable_address(address: str | None) -> str | None:
-    """Give the address in lower case if it is one plain address that a header and a server can take, else None."""
-    candidate = (address or "").strip().lower()
-    if not is_email(candidate) or len(candidate) > _LONGEST_ADDRESS:
-        return None
-    if candidate.index("@") > _LONGEST_LOCAL_PART:
-        return None
-    try:
-        return Address(addr_spec=candidate).addr_spec
-    except (MessageError, ValueError, IndexError):
-        return None
-
-
-def _read_facts(connection: Connection, run: Run) -> _Facts:
+    Leaves ops.news behind, from which `note_told` keeps what they tell.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
-        company = cursor.execute("select name, currency, language from ops.company").fetchone()
-        if company is None:
-            raise ValueError("the home belongs to no company yet: ops.company is empty")
-        recipients = cursor.execute(
-            "select role, department, name, email, language from ops.recipient order by role, department, email, name"
-        ).fetchall()
+        company = cursor.execute("select name, currency, language, desk_url from ops.company").fetchone()
+    if company is None:
+        raise ValueError("the home belongs to no company yet: ops.company is empty")
+    readers = read_readers(connection, run, company["language"])
+    find_news(connection, run.run_id, readers)
+    by_key = {reader.key: reader for reader in readers.everybody}
+    products = read_products(connection, run.run_id, run.as_of_at)
+    with_news = [
+        by_key[row[0], row[1]]
+        for row in connection.execute("select distinct audience, recipient from ops.news where is_news").fetchall()
+    ]
+    with_news += [
+        reader
+        for reader in readers.everybody
+        if reader.audience == AUDIENCE and reader.is_due and products.is_news_to(reader.recipient)
+    ]
+    if not with_news:
+        return
+    reads_kpis = any(reader.audience == MANAGEMENT and reader.is_due for reader in with_news)
+    facts = _read_facts(connection, run, company, products, readers.owners, reads_kpis=reads_kpis)
+    for batch in _batches([by_key[key] for key in sorted({reader.key for reader in with_news})]):
+        yield from _digests(connection, facts, batch)
+
+
+def _batches(readers: Sequence[Reader]) -> Iterator[Sequence[Reader]]:
+    """Readers whose rows fit into memory together: owners by the hundred, who reads of a whole department alone."""
+    owners = [reader for reader in readers if reader.audience == OWNER]
+    yield from ([reader] for reader in readers if reader.audience != OWNER)
+    yield from (owners[start : start + _BATCH] for start in range(0, len(owners), _BATCH))
+
+
+def _read_facts(
+    connection: Connection,
+    run: Run,
+    company: Mapping[str, Any],
+    products: ProductNews,
+    owners: Sequence[tuple[str, str]],
+    *,
+    reads_kpis: bool,
+) -> _Facts:
+    with connection.cursor(row_factory=dict_row) as cursor:
         indicators = cursor.execute(
             "select indicator_code, name, department, also_departments from policy.indicators where policy_hash = %s",
             (run.policy_hash,),
-        ).fetchall()
-        rows = cursor.execute(
-            "select levels.customer_id, levels.customer_name, levels.owner_name, levels.owner_email,"
-            " levels.warning_level, levels.level_since, levels.indicator_codes, levels.money_at_risk_amount,"
-            " case when cases.event = 'reopened' and levels.change in ('new', 'unchanged') then 'reopened'"
-            "  else levels.change end as change,"
-            " cases.is_held_back, cases.is_muted, before.is_muted as was_muted,"
-            " coalesce(before.is_told, not (before.is_muted or before.is_held_back), true) as was_told"
-            " from marts.fct_customer_levels as levels"
-            " join ops.run on levels.run_id = run.run_id"
-            " left join marts.fct_warning_cases as cases on levels.customer_id = cases.customer_id"
-            "  and levels.run_id = cases.run_id and cases.closed_on is null"
-            " left join marts.fct_warning_cases as before on levels.customer_id = before.customer_id"
-            "  and run.previous_run_id = before.run_id and before.closed_on is null"
-            " where levels.run_id = %s and levels.warning_level is not null",
-            (run.run_id,),
-        ).fetchall()
-        unknown = cursor.execute(
-            "select levels.owner_email, vals.indicator_code, vals.unknown_reason, count(*) as customers"
-            " from marts.fct_indicator_values as vals"
-            " join marts.fct_customer_levels as levels"
-            " on levels.customer_id = vals.customer_id and levels.run_id = vals.run_id"
-            " where vals.run_id = %s and vals.state = 'unknown'"
-            " group by levels.owner_email, vals.indicator_code, vals.unknown_reason",
-            (run.run_id,),
         ).fetchall()
         deadlines = cursor.execute(
             "select level, value::integer as hours from generate_series(1, 3) as level"
@@ -245,199 +230,186 @@ def _read_facts(connection: Connection, run: Run) -> _Facts:
             " where policy_hash = %s",
             (run.policy_hash,),
         ).fetchall()
+    unknown: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    for owner_email, code, reason, customers in connection.execute(
+        "select coalesce(levels.owner_email, ''), vals.indicator_code, coalesce(vals.unknown_reason, 'no_data'),"
+        " count(*) from marts.fct_indicator_values as vals join marts.fct_customer_levels as levels"
+        " on levels.customer_id = vals.customer_id and levels.run_id = vals.run_id"
+        " where vals.run_id = %s and vals.state = 'unknown' group by 1, 2, 3",
+        (run.run_id,),
+    ):
+        unknown[owner_email][code, reason] = customers
+    names = connection.execute("select language, indicator_code, name from words.indicator_names").fetchall()
+    served: dict[str, set[str]] = defaultdict(set)
+    for delivered, address in owners:
+        served[address].add(delivered)
     return _Facts(
+        run=run,
         company=company,
-        recipients=recipients,
-        indicators={
-            row["indicator_code"]: _Indicator(
-                row["indicator_code"], row["name"], frozenset((row["department"], *(row["also_departments"] or ())))
-            )
+        departments={
+            row["indicator_code"]: frozenset((row["department"], *(row["also_departments"] or ())))
             for row in indicators
         },
+        names={(language, code): plain(name) for language, code, name in names},
+        own_names={row["indicator_code"]: plain(row["name"]) for row in indicators},
         deadline_hours={row["level"]: row["hours"] for row in deadlines},
-        rows=sorted((_row(row) for row in rows if not row["is_muted"]), key=_rank),
-        unknown=[
-            (row["owner_email"] or "", row["indicator_code"], row["unknown_reason"] or "no_data", row["customers"])
-            for row in unknown
-        ],
-        products=read_products(connection, run.run_id, run.as_of_at),
+        unknown=unknown,
+        unknown_in_all=sum(unknown.values(), Counter()),
+        products=products,
+        owners={address: frozenset(delivered) for address, delivered in served.items()},
+        kpis=read_kpis(connection) if reads_kpis else (),
     )
 
 
-def _row(row: Mapping[str, Any]) -> _Row:
-    return _Row(
-        customer_id=row["customer_id"],
-        name=plain(row["customer_name"]) or plain(row["customer_id"]),
-        owner_name=plain(row["owner_name"]),
-        owner_email=row["owner_email"] or "",
-        level=row["warning_level"],
-        change="new" if row["was_muted"] and row["change"] == "unchanged" else row["change"] or "unchanged",
-        level_since=row["level_since"],
-        indicator_codes=frozenset(row["indicator_codes"] or ()),
-        money_at_risk=row["money_at_risk_amount"] or Decimal(0),
-        is_held_back=bool(row["is_held_back"]),
-        was_told=row["was_told"],
-    )
+def _digests(connection: Connection, facts: _Facts, readers: Sequence[Reader]) -> Iterator[Digest]:
+    """Lay out the digests of some readers, whose rows are read together."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(
+            _WARNINGS,
+            {
+                "run_id": facts.run.run_id,
+                "audiences": [reader.audience for reader in readers],
+                "recipients": [reader.recipient for reader in readers],
+            },
+        ).fetchall()
+    rows: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for row in found:
+        rows[row["audience"], row["recipient"]].append(row)
+    words = _read_words(connection, facts.run, {reader.language for reader in readers}, found)
+    for reader in readers:
+        yield _digest(facts, reader, rows[reader.key], words)
 
 
-def _rank(row: _Row) -> tuple[int, bool, Decimal, str]:
-    """Gravest first, then what is new, then the most money; the id makes the order the same every time."""
-    return row.level, row.change not in _NEWS, -row.money_at_risk, row.customer_id
+def _read_words(connection: Connection, run: Run, languages: set[str], rows: Sequence[Mapping[str, Any]]) -> _Words:
+    """What the marts say of the customers that still hold a level, in the languages that are read.
 
-
-def _to_owners(facts: _Facts) -> Iterator[_Mailing]:
-    """One mailing an owner. Customers whose owner can't be reached go to the fallback owners, else to the operators."""
-    known = {usable_address(person["email"]): person for person in facts.recipients}
-    by_role: dict[str, list[str | None]] = defaultdict(list)
-    for person in facts.recipients:
-        by_role[person["role"]].append(usable_address(person["email"]))
-    fallback = [address for address in by_role["fallback_owner"] or by_role["operators"] if address]
-
-    def readers(owner_email: str) -> Iterable[str]:
-        address = usable_address(owner_email)
-        return (address,) if address else fallback
-
-    rows: dict[str, list[_Row]] = defaultdict(list)
-    held_back: dict[str, Counter[int]] = defaultdict(Counter)
-    unknown: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
-    names: dict[str, str] = {}
-    for row in sorted((row.to_owner for row in facts.rows), key=_rank):
-        for address in readers(row.owner_email):
-            if row.is_held_back:
-                held_back[address][row.level] += 1
-                continue
-            rows[address].append(row)
-            if usable_address(row.owner_email):
-                names.setdefault(address, row.owner_name)
-    for owner_email, code, reason, customers in facts.unknown:
-        for address in readers(owner_email):
-            unknown[address].append((code, reason, customers))
-    for address in sorted(rows):
-        person = known.get(address, {})
-        is_fallback = any(not usable_address(row.owner_email) for row in rows[address])
-        yield _Mailing(
-            audience="owner",
-            department=None,
-            recipient=address,
-            reader=plain(person.get("name")) or names.get(address, ""),
-            language=words_for(person.get("language") or facts.company["language"]).language,
-            rows=rows[address],
-            unknown=unknown[address],
-            owner_email=None if is_fallback else address,
-            held_back=held_back[address],
-        )
-
-
-def _to_heads(facts: _Facts) -> Iterator[_Mailing]:
-    """One mailing a head and department: customers whose warning rests on an indicator of the department.
-
-    The head of the department product also hears of conspicuous products.
+    A department's measure that rests on a key indicator comes first.
     """
-    told = set()
-    for person in facts.recipients:
-        address, department = usable_address(person["email"]), person["department"]
-        if person["role"] != "head" or address is None or (address, department) in told:
-            continue
-        told.add((address, department))
-        codes = _codes_of(facts, department)
-        rows = [row for row in facts.rows if row.indicator_codes & codes]
-        audience = f"head:{department}"
-        products = facts.products.to(address) if audience == AUDIENCE else ()
-        if rows or products:
-            yield _Mailing(
-                audience=audience,
-                department=department,
-                recipient=address,
-                reader=plain(person["name"]),
-                language=words_for(person["language"]).language,
-                rows=rows,
-                unknown=[entry[1:] for entry in facts.unknown if entry[1] in codes],
-                owner_email=None,
-                products=products,
-            )
-
-
-def _codes_of(facts: _Facts, department: str) -> frozenset[str]:
-    return frozenset(code for code, indicator in facts.indicators.items() if department in indicator.departments)
-
-
-def _read_wording(connection: Connection, run: Run, mailings: Sequence[_Mailing]) -> _Wording:
-    """Sentences of the customers that some mail shows, in the languages that are read."""
-    shown = sorted({row.customer_id for mailing in mailings for row in mailing.shown})
-    languages = sorted({mailing.language for mailing in mailings})
-    found = connection.execute(
-        "select customer_id, language, indicator_code, state, name, sentence from marts.rpt_indicator_sentences"
-        " where run_id = %s and customer_id = any(%s) and language = any(%s)"
-        " order by customer_id, array_position(array['serious', 'watch', 'unknown', 'clear'], state), indicator_code",
-        (run.run_id, shown, languages),
-    )
+    asked = (run.run_id, sorted({row["customer_id"] for row in rows if not row["is_gone"]}), sorted(languages))
     sentences: dict[tuple[str, str], list[Sentence]] = defaultdict(list)
-    names = {}
-    for customer_id, language, code, state, name, text in found:
-        names[language, code] = plain(name)
-        sentences[language, customer_id].append(Sentence(code, state, plain(name), plain(text, _LONGEST_SENTENCE)))
-    return _Wording(sentences, names)
+    for customer_id, language, code, state, name, text, trend in connection.execute(
+        "select customer_id, language, indicator_code, state, name, sentence, trend from marts.rpt_indicator_sentences"
+        " where run_id = %s and customer_id = any(%s) and language = any(%s)",
+        asked,
+    ):
+        sentence = Sentence(code, state, plain(name), plain(text, _LONGEST_SENTENCE), trend)
+        sentences[language, customer_id].append(sentence)
+    for spoken in sentences.values():
+        spoken.sort(key=lambda one: (_STATES.index(one.state), one.indicator_code))
+    actions: dict[tuple[str, str], list[Action]] = defaultdict(list)
+    for customer_id, language, department, action in connection.execute(
+        "select customer_id, language, department, action from marts.rpt_case_actions"
+        " where run_id = %s and customer_id = any(%s) and language = any(%s)"
+        " order by customer_id, language, department,"
+        " not indicator_codes && array(select indicator_code from policy.indicators where policy_hash = %s and is_key),"
+        " action",
+        (*asked, run.policy_hash),
+    ):
+        actions[language, customer_id].append(Action(department, plain(action, _LONGEST_ACTION)))
+    return _Words(sentences, actions)
 
 
-def _digest(facts: _Facts, run: Run, mailing: _Mailing, wording: _Wording) -> Digest:
+def _digest(facts: _Facts, reader: Reader, rows: Sequence[Mapping[str, Any]], words: _Words) -> Digest:
+    current = [row for row in rows if not row["is_gone"] and row["change"] != "held_back"]
+    warned = [_warned(facts, reader, row, words) for row in current]
+    is_news = [row["is_news"] for row in current]
     return Digest(
         company=plain(facts.company["name"]),
         currency=facts.company["currency"],
-        language=mailing.language,
-        audience=mailing.audience,
-        department=mailing.department,
-        recipient=mailing.recipient,
-        reader=mailing.reader,
-        run=run,
-        counts=Counter((row.level, row.change) for row in mailing.rows),
-        money_at_risk=sum((row.money_at_risk for row in mailing.rows), Decimal(0)),
-        warned=tuple(_warned(facts, row, mailing, wording) for row in mailing.shown),
-        unknown=_unknown(facts, mailing, wording),
-        owner_email=mailing.owner_email,
+        reader=reader,
+        run=facts.run,
         deadline_hours=facts.deadline_hours,
-        products=mailing.products,
-        held_back=mailing.held_back,
+        counts=Counter((row["warning_level"], row["change"]) for row in current),
+        money_at_risk=sum((row["money_at_risk_amount"] or Decimal(0) for row in current), Decimal(0)),
+        news=tuple(one for one, is_new in zip(warned, is_news, strict=True) if is_new),
+        open_warnings=tuple(one for one, is_new in zip(warned, is_news, strict=True) if not is_new),
+        gone=tuple(
+            Gone(plain(row["customer_id"]), _name_of(row), row["change"])
+            for row in rows
+            if row["is_gone"] and row["is_news"]
+        ),
+        unknown=_unknown(facts, reader),
+        products=facts.products.to(reader.recipient) if reader.audience == AUDIENCE and reader.is_due else (),
+        held_back=Counter(row["warning_level"] for row in rows if row["change"] == "held_back"),
+        muted=sum(row["change"] == "muted" for row in rows),
+        overdue=sum(row["is_overdue"] for row in current),
+        rules_changed=reader.told_policy_hash not in (None, facts.run.policy_hash),
+        desk_url=facts.company["desk_url"],
+        kpis=facts.kpis if reader.audience == MANAGEMENT and reader.is_due else (),
     )
 
 
-def _warned(facts: _Facts, row: _Row, mailing: _Mailing, wording: _Wording) -> Warned:
-    """First what concerns the reader: a head's own indicators; for an owner those that the level rests on.
+def _name_of(row: Mapping[str, Any]) -> str:
+    return plain(row["customer_name"]) or plain(row["customer_id"])
+
+
+def _warned(facts: _Facts, reader: Reader, row: Mapping[str, Any], words: _Words) -> Warned:
+    """First what concerns the reader: a head's own indicators; for others those that the level rests on.
 
     If none of them has a sentence they are named alone: no warning is without a reason.
     """
-    language = mailing.language
-    sentences = wording.sentences.get((language, row.customer_id), ())
-    first = _codes_of(facts, mailing.department) if mailing.department else row.indicator_codes
-    spoken = tuple(sentence for sentence in sentences if sentence.indicator_code in first)
-    silent = (
-        Sentence(code, "silent", _name(facts, language, code, wording), "") for code in row.indicator_codes & first
-    )
-    reasons = (spoken or tuple(sorted(silent, key=lambda one: one.name)))[:MOST_SENTENCES]
-    rest = tuple(sentence for sentence in sentences if sentence.indicator_code not in first)
-    also = rest[: MOST_SENTENCES - len(reasons)]
-    is_own = mailing.department is None and usable_address(row.owner_email) == mailing.recipient
+    language, codes = reader.language, frozenset(row["indicator_codes"] or ())
+    sentences = words.sentences.get((language, row["customer_id"]), ())
+    first = facts.codes_of(reader.department) if reader.department else codes
+    shown = _most_telling(sentences, first)
+    spoken = tuple(sentence for sentence in shown if sentence.indicator_code in first)
+    silent = (Sentence(code, "silent", _indicator(facts, language, code), "") for code in codes & first)
+    reasons = spoken or tuple(sorted(silent, key=lambda one: one.name))[:MOST_SENTENCES]
+    also = tuple(sentence for sentence in shown if sentence.indicator_code not in first)
+    is_own = reader.audience == OWNER and usable_address(row["owner_email"]) == reader.recipient
     return Warned(
-        customer_id=plain(row.customer_id),
-        name=row.name,
-        owner_name="" if is_own else row.owner_name,
-        level=row.level,
-        change=row.change,
-        level_since=row.level_since,
-        money_at_risk=row.money_at_risk,
+        customer_id=plain(row["customer_id"]),
+        name=_name_of(row),
+        owner_name="" if is_own else plain(row["owner_name"]),
+        level=row["warning_level"],
+        change=row["change"],
+        told_level=row["told_level"],
+        level_since=row["level_since"],
+        money_at_risk=row["money_at_risk_amount"] or Decimal(0),
+        case_id=row["case_id"],
+        deadline_at=row["deadline_at"],
+        reminder=row["reminder"] if row["is_news"] and row["change"] == "unchanged" else 0,
         reasons=reasons,
         also=also,
-        more_sentences=len(spoken[MOST_SENTENCES:]) + len(rest) - len(also),
+        more_sentences=len(sentences) - len(shown),
+        actions=_actions(reader, words.actions.get((language, row["customer_id"]), ())),
+        amounts=tuple(row["amounts"] or ()),
+        least_amount=row["threshold_amount"],
     )
 
 
-def _unknown(facts: _Facts, mailing: _Mailing, wording: _Wording) -> tuple[Unknown, ...]:
+def _most_telling(sentences: Sequence[Sentence], first: frozenset[str]) -> Sequence[Sentence]:
+    """Choose what there is room for: what is serious, and of that the reader's own, of which one at least is heard."""
+    ranked = sorted(sentences, key=lambda one: (one.state != "serious", one.indicator_code not in first))
+    own = next((one for one in ranked if one.indicator_code in first), None)
+    chosen = ranked[:MOST_SENTENCES]
+    if own and own not in chosen:
+        chosen[-1] = own
+    return [one for one in sentences if one in chosen]
+
+
+def _actions(reader: Reader, actions: Sequence[Action]) -> tuple[Action, ...]:
+    """What the reader's department is to do; an owner, who is sales, and who leads all read the others' part too."""
+    if reader.department:
+        return tuple(action for action in actions if action.department == reader.department)
+    return tuple(sorted(actions, key=lambda action: action.department != "sales"))
+
+
+def _unknown(facts: _Facts, reader: Reader) -> tuple[Unknown, ...]:
     """Count what could not be judged by indicator and reason, most customers first."""
+    if reader.audience == MANAGEMENT or (reader.audience == OWNER and not reader.is_due):
+        return ()
+    codes = facts.codes_of(reader.department) if reader.department else None
+    counted = facts.unknown_in_all
+    if reader.audience == OWNER:
+        counted = sum((facts.unknown[one] for one in facts.owners[reader.recipient] if one in facts.unknown), Counter())
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
-    for code, reason, customers in mailing.unknown:
-        reasons[code][reason] += customers
+    for (code, reason), customers in counted.items():
+        if codes is None or code in codes:
+            reasons[code][reason] += customers
     unknown = [
         Unknown(
-            name=_name(facts, mailing.language, code, wording),
+            name=_indicator(facts, reader.language, code),
             reasons=tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
         )
         for code, counts in reasons.items()
@@ -445,8 +417,7 @@ def _unknown(facts: _Facts, mailing: _Mailing, wording: _Wording) -> tuple[Unkno
     return tuple(sorted(unknown, key=lambda entry: (-entry.customers, entry.name)))
 
 
-def _name(facts: _Facts, language: str, code: str, wording: _Wording) -> str:
-    """Name an indicator: as the marts word it, else as the policy does (in Chinese), else by its code made readable."""
-    indicator = facts.indicators.get(code)
-    own = plain(indicator.name) if indicator and language != "en" else ""
-    return wording.names.get((language, code)) or own or code.replace("_", " ").capitalize()
+def _indicator(facts: _Facts, language: str, code: str) -> str:
+    """Name an indicator: as the warehouse words it, else as the policy does (in Chinese), else by its code."""
+    own = facts.own_names.get(code, "") if language != "en" else ""
+    return facts.names.get((language, code)) or own or code.replace("_", " ").capitalize()

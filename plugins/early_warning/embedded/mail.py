@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import os
 import re
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
+from email.message import EmailMessage, Message
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,8 @@ def catch_mail(folder: Path) -> Iterator[SmtpSettings]:
     """Listen on a free port of 127.0.0.1 while the block runs, and keep each mail in the folder.
 
     A file is called `<recipient>+<Message-ID>.eml`. A mail with an HTML part also gets an `.html` beside it, to open in
-    a browser. A repeated Message-ID replaces its file, so the folder shows each mail once, as a mail program would.
+    a browser, and each attached file stands there too. A repeated Message-ID replaces its files, so the folder shows
+    each mail once, as a mail program would.
     """
     folder.mkdir(parents=True, exist_ok=True)
     controller = _Controller(_Keeper(folder))
@@ -59,10 +62,30 @@ class _Keeper:
         message_id = _file_name(str(message["Message-ID"] or "").strip("<> \t"))
         name = "+".join((_file_name(envelope.rcpt_tos[0]), message_id or hashlib.sha256(content).hexdigest()[:32]))
         _write(self._folder / f"{name}.eml", content)
-        html = message.get_body(("html",))
+        html = page_of(message)
         if html is not None:
-            _write(self._folder / f"{name}.html", html.get_content().encode())
+            _write(self._folder / f"{name}.html", html.encode())
+        for part in message.iter_attachments():
+            _write(self._folder / f"{name}+{_file_name(part.get_filename() or 'part')}", _content(part))
         return "250 Kept"
+
+
+def page_of(message: EmailMessage) -> str | None:
+    """Give a mail's HTML as a page of its own, with the pictures that came with the mail in it; None without HTML."""
+    body = message.get_body(("html",))
+    if body is None:
+        return None
+    html = str(body.get_content())
+    for part in message.walk():
+        if part["Content-ID"] and part.get_content_maintype() == "image":
+            picture = f"data:{part.get_content_type()};base64,{base64.b64encode(_content(part)).decode()}"
+            html = html.replace(f"cid:{part['Content-ID'].strip('<> ')}", picture)
+    return html
+
+
+def _content(part: Message) -> bytes:
+    content = part.get_payload(decode=True)
+    return content if isinstance(content, bytes) else b""
 
 
 def _file_name(text: str) -> str:

@@ -14,7 +14,8 @@ create table if not exists ops.company (
     name text not null,
     time_zone text not null,
     currency text not null,
-    language text not null
+    language text not null,
+    desk_url text
 );
 
 create table if not exists ops.recipient (
@@ -23,7 +24,10 @@ create table if not exists ops.recipient (
     department text not null,
     name text not null,
     email text not null,
-    language text not null
+    language text not null,
+    frequency text not null default '',
+    time_zone text not null default '',
+    chat text not null default ''
 );
 
 create table if not exists ops.run (
@@ -181,16 +185,47 @@ create table if not exists ops.outbox (
     run_id bigint not null references ops.run (run_id),
     as_of_at timestamptz not null,
     audience text not null,
-    recipient text not null,
+    channel text not null default 'mail' check (channel in ('mail', 'chat')),
+    recipient text not null, -- an address; of a chat its name, whose secret address is looked up when it is told
     subject text not null,
-    message_id text not null unique,
+    message_id text unique, -- a chat has none
     mime bytea, -- null once upkeep has dropped the body; the receipt stays
     state text not null check (state in ('pending', 'sent', 'refused')),
     attempts integer not null default 0,
     composed_at timestamptz not null default now(),
     next_attempt_at timestamptz not null default now(),
     sent_at timestamptz,
+    resent_at timestamptz, -- when somebody had it sent once more, last
     last_error text
+);
+
+-- What each reader was told of a customer last: the digest says what has changed since. Gone with the warning.
+create table if not exists ops.told (
+    customer_id text not null,
+    audience text not null,
+    recipient text not null,
+    run_id bigint not null,
+    case_id text,
+    step integer not null,
+    warning_level integer not null,
+    reminder integer not null, -- 0 none yet; 1 half the time to act is over, 2 all of it, 3 twice as much
+    primary key (customer_id, audience, recipient)
+);
+
+-- What the run that is composed has to say to each reader about a customer; made anew each time.
+create unlogged table if not exists ops.news (
+    customer_id text not null,
+    audience text not null,
+    recipient text not null,
+    case_id text,
+    step integer,
+    warning_level integer,
+    told_level integer,
+    change text not null,
+    is_gone boolean not null,
+    reminder integer not null,
+    is_news boolean not null,
+    primary key (customer_id, audience, recipient)
 );
 
 -- What upkeep dropped, counting back from `today`: by table its rows and their bytes.
@@ -227,6 +262,21 @@ begin
         alter table ops.run
         add column stale_data_sets text[] not null default '{}',
         add column blind_reasons text[];
+    end if;
+    if not exists (select from pg_attribute where attrelid = 'ops.recipient'::regclass and attname = 'frequency') then
+        alter table ops.company add column desk_url text;
+        alter table ops.recipient
+        add column frequency text not null default '',
+        add column time_zone text not null default '',
+        add column chat text not null default '';
+    end if;
+    if not exists (select from pg_attribute where attrelid = 'ops.outbox'::regclass and attname = 'channel') then
+        alter table ops.outbox
+        add column channel text not null default 'mail' check (channel in ('mail', 'chat')),
+        alter column message_id drop not null;
+    end if;
+    if not exists (select from pg_attribute where attrelid = 'ops.outbox'::regclass and attname = 'resent_at') then
+        alter table ops.outbox add column resent_at timestamptz;
     end if;
 end
 $$;
