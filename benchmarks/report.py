@@ -120,6 +120,16 @@ ROWS = (
     Row("… database CPU", "backtest.cpu_seconds", "CPU-s"),
 )
 
+DIGEST_ROWS = (
+    Row("composing and sending 5,000 digests: time against plain smtplib sending the same bytes", "digests.ratio"),
+    Row("… sending them alone", "digests.sending_ratio"),
+    Row("… composing one", "digests.compose_ms_a_mail", "ms"),
+    Row("… the composer's peak memory, 5,000 owners against 500", "digests.compose_memory_ratio", at_most=1.25),
+    Row("… the sender's", "digests.send_memory_ratio", at_most=1.1),
+    Row("… size of a mail", "digests.mail_kib", "KiB"),
+)
+"""Of the section `digests`, which `benchmarks.digests` fills from the demo company."""
+
 
 def machine() -> str:
     """What the figures were measured on, in one line."""
