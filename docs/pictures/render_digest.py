@@ -1,7 +1,7 @@
 """Photograph a digest as a phone (375 px) and a desktop (1200 px) show it, light or dark.
 
-    python docs/pictures/render_digest.py MAIL.eml docs/pictures          # digest-375.png, digest-1200.png
-    python docs/pictures/render_digest.py MAIL.eml /tmp/look --dark       # digest-375-dark.png, digest-1200-dark.png
+    python docs/pictures/render_digest.py MAIL.eml docs/pictures --name digest-en   # digest-en-375.png, …-1200.png
+    python docs/pictures/render_digest.py MAIL.eml /tmp/look --dark --whole         # digest-375-dark.png, …, uncut
 
 Needs Chromium on the PATH and fonts with Chinese; speaks to it over a pipe, so nothing else has to be installed.
 """
@@ -19,11 +19,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
+from early_warning.embedded.mail import page_of
+
 WIDTHS = (375, 1200)
 WIDEST_PHONE = 600
+LONGEST = {375: 1500, 1200: 1300}  # CSS pixels of what is kept, by width
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
     "--headless",
@@ -129,16 +135,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mail", type=Path, help="an .eml file, such as the mail catcher writes")
     parser.add_argument("folder", type=Path, help="where the pictures go")
+    parser.add_argument("--name", default="digest", help="how their names begin")
     parser.add_argument("--dark", action="store_true", help="as a reader with dark colours sees it")
+    parser.add_argument("--whole", action="store_true", help="the whole mail, not only its first screens")
     arguments = parser.parse_args()
-    body = message_from_bytes(arguments.mail.read_bytes(), policy=policy.SMTP).get_body(("html",))
-    if body is None:
+    page = page_of(message_from_bytes(arguments.mail.read_bytes(), policy=policy.SMTP))
+    if page is None:
         sys.exit(f"{arguments.mail} has no HTML part")
     arguments.folder.mkdir(parents=True, exist_ok=True)
     with browser() as chromium:
         for width in WIDTHS:
-            picture = arguments.folder / f"digest-{width}{'-dark' if arguments.dark else ''}.png"
-            picture.write_bytes(photograph(chromium, body.get_content(), width, is_dark=arguments.dark))
+            picture = arguments.folder / f"{arguments.name}-{width}{'-dark' if arguments.dark else ''}.png"
+            image = Image.open(BytesIO(photograph(chromium, page, width, is_dark=arguments.dark))).convert("RGB")
+            if not arguments.whole:
+                image = image.crop((0, 0, image.width, min(image.height, image.width * LONGEST[width] // width)))
+            image.quantize(96).save(picture, optimize=True)
             sys.stdout.write(f"{picture}\n")
 
 
