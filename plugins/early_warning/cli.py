@@ -448,7 +448,11 @@ def _backtest(options: argparse.Namespace) -> int:
             headline = {"basis": "back-test", **result.effect}
             scored = [cell["as_of_date"] for cell in result.cells]
             policy_changes.keep_trial(warehouse, trial.policy_hash, result.before, scored, horizon, headline)
-    _print_result(options, report.as_json(result), report.as_text(result))
+        changed = []
+        if result.before:
+            in_force = policy.stored(warehouse, result.before)
+            changed = [policy_changes.in_words(one) for one in policy_changes.differences(in_force, trial)]
+    _print_result(options, report.as_json(result), report.as_text(result, changed))
     return DONE
 
 

@@ -20,6 +20,7 @@ _NAMES = {
 _COMPARED = ("1", "1-2", "1-3")  # with as many put first: the second level alone is not the first of any order
 _MOST_DIFFERENCES = 10
 _MOST_PARTS = 12
+_MOST_CHANGED = 4
 
 
 def as_json(result: Backtest) -> dict[str, Any]:
@@ -42,11 +43,14 @@ def as_json(result: Backtest) -> dict[str, Any]:
     }
 
 
-def as_text(result: Backtest) -> str:
-    """What a policy would have told: whether that is better on the first screen, then level by level and day by day."""
+def as_text(result: Backtest, changed: Sequence[str] = ()) -> str:
+    """What a policy would have told: whether that is better on the first screen, then level by level and day by day.
+
+    `changed`: in words, what sets it apart from the policy in force.
+    """
     lines = [*_head(result)]
     if result.before and result.days:
-        lines += ["", *_differences(result)]
+        lines += ["", *_differences(result, changed)]
     if result.cells:
         lines += ["", *_groups(result), "", *_ranking(result), "", *_parts(result), "", *_days(result)]
     return "\n".join(lines)
@@ -208,10 +212,10 @@ def _groups(result: Backtest) -> Iterator[str]:
                 percent(_share(group["recency_revenue"], revenue)) if name in _COMPARED else "",
             )
         )
-    heads = ("", "warned", "share", "lost", "95 %", "silent", "recall", "money", "dearest", "silent")
+    heads = ("", "warned", "share", "lost", "95 %", "(silent)", "recall", "money", "(dearest)", "(silent)")
     yield from table(heads, rows)
-    yield "  lost: of the warned; silent: of as many that were silent for longest. recall: of the lost. money: of the"
-    yield "  lost customers' revenue; dearest: by as many of levels 1 to 3 with the most money at risk."
+    yield "  lost: of the warned. recall: of the lost. money: of the lost customers' revenue. Each beside what as many"
+    yield "  give that were silent for longest, or that have the most money at risk of levels 1 to 3 (dearest)."
     yield "  * service_fluctuation alone counts as no level."
 
 
@@ -264,10 +268,13 @@ def _days(result: Backtest) -> Iterator[str]:
     yield from table(("share lost", "level 1", "level 2", "level 3 *", "no level *"), rows)
 
 
-def _differences(result: Backtest) -> Iterator[str]:
+def _differences(result: Backtest, changed: Sequence[str]) -> Iterator[str]:
     """The answer to what was asked: is it better, by how much, whom does it add, drop and move."""
     assert result.before is not None
     yield f"Against the policy in force, {result.before[:19]}…, on all days together:"
+    if changed:
+        more = len(changed) - _MOST_CHANGED
+        yield f"  changed: {'; '.join(changed[:_MOST_CHANGED])}{f'; {more} more' if more > 0 else ''}"
     if result.effect:
         yield from verdict(result.effect)
         yield from effect_table(result.effect)
@@ -276,8 +283,8 @@ def _differences(result: Backtest) -> Iterator[str]:
     moved = [row for row in result.differences if row["level_before"] and row["level"]]
     up, down = ([row for row in moved if sign * row["level"] < sign * row["level_before"]] for sign in (1, -1))
     counted = (
-        ("adds", added, "warnings"),
-        ("drops", dropped, "warnings"),
+        ("adds", added, "warnings of any level"),
+        ("drops", dropped, "warnings of any level"),
         ("gives", up, "customers a graver level"),
         ("gives", down, "customers a milder level"),
     )
@@ -286,8 +293,9 @@ def _differences(result: Backtest) -> Iterator[str]:
         came = f"; {percent(_share(sum(known), len(known)))} of the {len(known):,} known were lost" if known else ""
         yield f"  {verb} {len(rows):,} {what}{came}"
     newest = [row for row in result.differences if row["as_of_date"] == result.days[-1].as_of_date]
+    newest.sort(key=lambda row: min(row["level"] or 4, row["level_before"] or 4))
     if newest:
-        yield f"  on {result.days[-1].as_of_date} it changes {len(newest):,} customers, the dearest first:"
+        yield f"  on {result.days[-1].as_of_date} it changes {len(newest):,} customers, the gravest and dearest first:"
         yield from (_difference(row) for row in newest[:_MOST_DIFFERENCES])
         if len(newest) > _MOST_DIFFERENCES:
             yield f"    … and {len(newest) - _MOST_DIFFERENCES:,} more (all with --json)"
@@ -314,7 +322,7 @@ def verdict(effect: Mapping[str, Mapping[str, float | None]]) -> Iterator[str]:
     )
     yield (
         f"  {percent(recall['before'])} → {percent(recall['after'])} of the lost were warned of{_reach(recall)},"
-        f" {warnings['before'] or 0:,.0f} → {warnings['after'] or 0:,.0f} customers a day."
+        f" {warnings['before'] or 0:,.0f} → {warnings['after'] or 0:,.0f} customers a day at these levels."
     )
 
 
