@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down test browser test-fast test-crash bench policy-quality check format catalogs lock clean FORCE
+.PHONY: help run up down test browser mail-clients test-fast test-crash bench policy-quality check format catalogs lock clean FORCE
 
 help: ## what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -42,6 +42,13 @@ browser: ## Chromium and Chinese letters, for the test that looks at mails (Debi
 	{ test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; } || \
 	echo "no Chromium; on Debian: sudo apt-get install -y chromium fonts-noto-cjk"
+
+# ESM looks for a package above the script that wants it, so script and mails go to where it is installed.
+CANIEMAIL = $(VENV)/caniemail
+mail-clients: $(VENV)/.dev ## what mail programs don't show of a digest, against docs/mail-clients.txt (needs npm; WRITE=--write records it)
+	@mkdir -p $(CANIEMAIL) && npm install --silent --no-save --no-package-lock --prefix $(CANIEMAIL) caniemail@2.0.2
+	@cp tests/mail_clients.mjs $(CANIEMAIL)/ && cd tests && ../$(BIN)/python test_mail_in_browser.py ../$(CANIEMAIL)
+	@node $(CANIEMAIL)/mail_clients.mjs $(WRITE) docs/mail-clients.txt $(CANIEMAIL)/*.html
 
 test-fast: $(VENV)/.dev ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not exhaustive"

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -105,3 +106,8 @@ def test_nothing_in_a_mail_is_wider_than_the_screen(tmp_path: Path) -> None:
     assert len(widths) == 11
     assert widths.pop(f"wide-{PHONE}") > PHONE
     assert {name: width for name, width in widths.items() if width > int(name.rpartition("-")[2])} == {}
+
+
+if __name__ == "__main__":  # for `make mail-clients`, which looks at the same mails
+    for name, mail in mails().items():
+        Path(sys.argv[1], f"{name}.html").write_text(mail.html, encoding="utf-8")
