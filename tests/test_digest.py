@@ -846,6 +846,19 @@ def test_owner_whose_last_customer_is_gone_is_told(world: World) -> None:
     assert "解除：甲" in world.told()["owner", "wang.fang@example.cn"]
 
 
+def test_reader_who_comes_back_is_told_the_whole_list(world: World) -> None:
+    world.recipient("head", "sales@example.cn", department="sales")
+    first = world.run()
+    customer_id = world.customer("甲", level=2)
+    compose(world.warehouse, first)
+    for department, told in (("service", False), ("sales", True)):
+        world.warehouse.execute("update ops.recipient set department = %s", department)
+        run_id = world.next_day()
+        world.customer("甲", customer_id=customer_id, level=2)
+        compose(world.warehouse, run_id)
+        assert (("head:sales", "sales@example.cn") in world.told()) is told
+
+
 def test_case_raised_again_is_told_as_such_to_who_never_heard_of_it(world: World) -> None:
     compose(world.warehouse, world.run())
     second = world.next_day()

@@ -14,6 +14,13 @@ def find_news(connection: Connection, run_id: int, readers: Readers) -> None:
     """Fill ops.news: one row a reader and customer that the run, or what the reader was told, knows of."""
     everybody = readers.everybody
     connection.execute("truncate ops.news")
+    # Who is no reader any more forgets; who comes back is told the whole list.
+    connection.execute(
+        "delete from ops.told where not exists ("
+        " select from unnest(%s::text[], %s::text[]) as reader (audience, recipient)"
+        " where told.audience = reader.audience and told.recipient = reader.recipient)",
+        ([reader.audience for reader in everybody], [reader.recipient for reader in everybody]),
+    )
     connection.execute(
         _NEWS,
         {

@@ -185,7 +185,10 @@ class _Ledgers:
         )
 
     def refused(self) -> list[dict[str, Any]]:
-        """Addresses that the server refused for good since, and that took none later."""
+        """Addresses that the server refused for good since, and that took none later.
+
+        A mail may have waited for days before it was refused; when it was tried last tells `next_attempt_at`.
+        """
         return self.rows(
             "select recipient, min(composed_at) as since,"
             " (array_agg(last_error order by composed_at desc, mail_key))[1] as answer,"
@@ -193,7 +196,7 @@ class _Ledgers:
             " where state = 'refused' and not exists (select from ops.outbox as later"
             "   where later.recipient = failed.recipient and later.state = 'sent'"
             "   and later.sent_at > failed.composed_at)"
-            " group by recipient having %(since)s::timestamptz is null or max(composed_at) >= %(since)s"
+            " group by recipient having %(since)s::timestamptz is null or max(next_attempt_at) >= %(since)s"
             " order by since, recipient"
         )
 
