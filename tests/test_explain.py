@@ -91,7 +91,7 @@ def test_amounts_carry_the_currency(first_day: Home) -> None:
     text = first_day.command("explain", row["customer_id"]).stdout
     [paragraph] = [each for each in text.split("\n\n") if each.startswith("overdue_ratio ")]
     _, sentence, *_ = paragraph.splitlines()
-    assert re.match(r"  CNY [\d,.]+ overdue, .* of a usual month's CNY [\d,.]+: more than", sentence)
+    assert re.match(r"  CN¥[\d,.]+ overdue, .* of a usual month's CN¥[\d,.]+: more than", sentence)
     assert re.search(r"\n    [\d-]+  \w+: CNY [\d,.]*\d unpaid", paragraph)
     assert f"  owes CNY {row['open_balance_amount']:,}\n" in text
     assert re.search(r"; CNY [\d,.]*\d at risk\.\n", text)

@@ -466,6 +466,7 @@ def test_status_names_who_gets_nothing(
     warehouse.execute("update ops.run set state = 'failed'")  # of a published one status counts what dbt has built
     monkeypatch.setenv("EARLY_WARNING_DSN", warehouse.dsn)
     monkeypatch.setenv("EARLY_WARNING_READER_DSN", warehouse.reader_dsn)
+    monkeypatch.setattr(os, "umask", lambda mask: mask)  # the command's own; it would stay for the tests after this one
     assert cli.main(["status"]) == 0
     written = entry(warehouse, "gone@example.cn")["composed_at"]
     assert f"refused    gone@example.cn since {written:%Y-%m-%d} (1): 550 no such user" in capsys.readouterr().out
