@@ -5,7 +5,6 @@ Importing it imports Airflow, so `embedded.stack.environment` has to be in the p
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import logging
 from collections.abc import Callable
@@ -33,16 +32,8 @@ DAG_FILE = PROJECT / "dags" / "customer_warning_daily.py"
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 _TURN = timedelta(seconds=15)
-# What dag.test imports between saying that its first task is due and taking it. A scheduler looks for due tasks every
-# second, whenever their run is: on a busy machine it took the task first, and the command ended with no run opened.
-_IMPORTED_BY_THE_FIRST_TASK = (
-    "airflow.sdk._shared.module_loading",
-    "airflow.sdk.api.datamodels._generated",
-    "airflow.sdk.execution_time.comms",
-    "airflow.sdk.execution_time.supervisor",
-    "airflow.sdk.serde",
-    "airflow.serialization.serialized_objects",
-)
+# A pool without a slot: the scheduler takes no task from it, and a command asks for none.
+_COMMANDS = "early_warning_commands"
 _is_command = False  # whether `run_dag` is at work in this process, whose command sees to it that nobody else is
 
 
@@ -181,9 +172,8 @@ def run_dag(moment: Moment) -> bool:
     logging.getLogger("airflow").setLevel(logging.ERROR)
     initdb()
     dag = _dag()
-    for module in _IMPORTED_BY_THE_FIRST_TASK:
-        importlib.import_module(module)
     _refuse_beside_the_scheduler(dag.dag_id)
+    _keep_from_the_scheduler(dag)
     started, leave_alone_for = datetime.now(UTC), dag.dagrun_timeout
     assert leave_alone_for is not None
     global _is_command
@@ -194,6 +184,18 @@ def run_dag(moment: Moment) -> bool:
     with create_session() as session:  # so that the page shows when it ran and how long
         session.execute(update(DagRun).where(DagRun.id == run.id).values(run_after=started, start_date=started))
     return str(run.state) == "success"
+
+
+def _keep_from_the_scheduler(dag: DAG) -> None:
+    """Let no scheduler beside us take tasks of this run: it looks for due ones every second, whenever their run is.
+
+    Without that it sometimes took the first task before we did, and the command ended with no run opened.
+    """
+    from airflow.models.pool import Pool
+
+    Pool.create_or_update_pool(_COMMANDS, 0, "Tasks that `early-warning run` runs itself", include_deferred=False)
+    for each in dag.tasks:
+        each.pool = _COMMANDS
 
 
 def _refuse_beside_the_scheduler(dag_id: str) -> None:
