@@ -859,6 +859,18 @@ def test_reader_who_comes_back_is_told_the_whole_list(world: World) -> None:
         assert (("head:sales", "sales@example.cn") in world.told()) is told
 
 
+def test_department_no_longer_concerned_is_not_told_that_somebody_else_took_over(world: World) -> None:
+    world.recipient("head", "finance@example.cn", department="finance")
+    first = world.run()
+    customer_id = world.customer("甲", because=("overdue_days", "order_amount"))
+    compose(world.warehouse, first)
+    second = world.next_day()
+    world.customer("甲", customer_id=customer_id, because=("order_amount",))
+    compose(world.warehouse, second)
+    assert world.told().keys() == {("head:finance", "finance@example.cn")}
+    assert "不再涉及本部门：甲" in world.told()["head:finance", "finance@example.cn"]
+
+
 def test_case_raised_again_is_told_as_such_to_who_never_heard_of_it(world: World) -> None:
     compose(world.warehouse, world.run())
     second = world.next_day()
